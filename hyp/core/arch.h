@@ -1,0 +1,71 @@
+/*
+ * What core needs of a CPU. Each architecture (x86, later arm64, and host: an ordinary process)
+ * supplies every function here, plus the header arch_types.h with the types and inline functions:
+ *
+ *   struct vcpu_arch, struct domain_arch   embedded as one member `arch` each
+ *   NR_CPUS                                most CPUs a build can hold
+ *   arch_cpu_id()                          this CPU, 0 .. NR_CPUS-1
+ *   arch_current()                         the vCPU whose context this CPU holds
+ *   arch_irq_save() / arch_irq_restore(flags) / arch_irq_enable() / arch_irq_disable() / arch_irq_enabled()
+ *   arch_cpu_relax()                       pause in a spin loop
+ *   arch_map_frame(mfn)                    hypervisor virtual address of a RAM frame (direct map: costs nothing)
+ *   arch_frame_of(va)                      mfn_t of an address obtained so
+ */
+#ifndef CORE_ARCH_H
+#define CORE_ARCH_H
+
+#include <lodge/types.h>
+
+struct vcpu;
+struct domain;
+struct frame;
+
+#include "arch_types.h"
+
+/* Time: nanoseconds since boot, monotonic and the same on all CPUs within the clock's error. */
+uint64_t arch_time_ns(void);
+/* Interrupt this CPU at `deadline_ns` at the latest (TIMER_SOFTIRQ is to be raised); 0 = never. */
+void arch_timer_program(uint64_t deadline_ns);
+
+/* Make another CPU notice its pending softirqs soon. Not called for this CPU. */
+void arch_cpu_poke(unsigned int cpu);
+/* Wait, interrupts on, until an interrupt; returns at once if a softirq became pending. Called with interrupts off. */
+void arch_cpu_idle(void);
+/* Call fn(arg) on every CPU of `map` but this one, and wait until all have. Interrupts must be on. */
+struct arch_cpumap_arg; /* keeps the prototype independent of cpumap.h */
+void arch_call_cpus(const uint64_t *map_words, void (*fn)(void *arg), void *arg);
+
+/* vCPU and domain state; init returns 0 or -ENOMEM, fini copes with any stage of init. */
+int domain_arch_init(struct domain *d) MUST_CHECK;
+void domain_arch_fini(struct domain *d);
+/* Give back what the domain's memory needs given back, in steps: 0, or -ERESTART to be called again. */
+int domain_arch_relinquish(struct domain *d) MUST_CHECK;
+int vcpu_arch_init(struct vcpu *v) MUST_CHECK;
+void vcpu_arch_fini(struct vcpu *v);
+
+/*
+ * Leave `prev` (its registers are on this CPU's stack) for `next`. Does not return to the caller when
+ * next is not prev: continues in next's return path, which calls sched_context_saved(prev) first.
+ */
+void vcpu_arch_switch(struct vcpu *prev, struct vcpu *next);
+/* Make a running vCPU pass its return path soon (so that it sees a new event). */
+void vcpu_arch_kick(struct vcpu *v);
+/* The vCPU's registers, saved and consistent: v is not running, or is current. */
+void vcpu_arch_sync(struct vcpu *v);
+
+/* VCPUOP_initialise's context from the guest, already copied in. -EINVAL and friends as Xen's arch_set_info_guest. */
+int vcpu_arch_initialise(struct vcpu *v, uint64_t context_gva) MUST_CHECK;
+
+/* A frame changes hands: clear M2P and what else remembers it. */
+void arch_frame_assigned(struct frame *f, struct domain *d);
+void arch_frame_released(struct frame *f, struct domain *d);
+
+/* Machine control. reason: why, for the console. */
+NORETURN void arch_machine_halt(void);
+NORETURN void arch_machine_reboot(void);
+NORETURN void arch_machine_power_off(void);
+/* Registers and symbolised stack of this CPU (regs == NULL: from here), and of a guest. */
+void arch_show_stack(const void *regs);
+void vcpu_arch_show(const struct vcpu *v);
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * Domains and vCPUs: their life from creation to the last reference. What a domain owns is created here in one order
+ * and destroyed in the opposite one, from any intermediate state.
+ */
+#ifndef CORE_DOMAIN_H
+#define CORE_DOMAIN_H
+
+#include <lodge/list.h>
+#include <lodge/types.h>
+#include <xen/xen.h>
+#include <xen/vcpu.h>
+#include "core/arch.h"
+#include "core/cpumap.h"
+#include "core/lock.h"
+#include "core/percpu.h"
+#include "core/sched.h"
+#include "core/timer.h"
+
+struct evtchn;
+struct evtchn_fifo;
+struct grant_table;
+struct hypercall_multi;
+
+#define MAX_VCPUS 512U              /* of one domain */
+#define DOMID_LIMIT 0x7ff0U         /* DOMID_FIRST_RESERVED */
+
+enum vcpu_pause_flag {              /* bits of vcpu.pause_flags: not runnable while any is set */
+    VCPU_BLOCKED,                   /* SCHEDOP_block/poll: waits for an event */
+    VCPU_DOWN,                      /* not brought up, or VCPUOP_down */
+    VCPU_MIGRATING,                 /* scheduler moves it to another CPU */
+};
+
+struct vcpu {
+    /* Hot: what the return path and the scheduler look at. Offsets are used by assembly (asm_offsets.c). */
+    struct domain *domain;
+    struct vcpu_info *info;         /* mapped; &vcpu_dummy_info if the guest has none yet */
+    unsigned int id;
+    unsigned int cpu;               /* the pCPU it runs on or ran on last; changed by the scheduler */
+    uint32_t pause_flags;           /* enum vcpu_pause_flag bits, atomic */
+    uint32_t pause_count;           /* atomic; vcpu_pause nests */
+    bool is_running;                /* its context is on a CPU or not yet saved. Release in sched_context_saved, acquire before reading state */
+    bool initialised;               /* has a context (VCPUOP_initialise or builder) */
+    bool is_idle;
+    bool poll_evtchn_set;           /* in SCHEDOP_poll */
+    int32_t poll_evtchn;            /* >0: polls this one port; -1: several (see poll map in domain); 0: none */
+    struct hypercall_multi *multi;  /* inside a multicall: the entry being run */
+    struct vcpu_arch arch;
+
+    struct sched_vcpu sched;        /* the scheduler's own */
+    struct spinlock lock;           /* RANK_VCPU */
+
+    /* Time */
+    struct timer singleshot_timer;  /* VCPUOP_set_singleshot_timer */
+    struct timer periodic_timer;
+    struct timer poll_timer;
+    uint64_t periodic_period_ns, periodic_last_ns;
+    struct vcpu_runstate_info runstate;  /* times by state; updated by vcpu_runstate_change */
+    uint64_t runstate_gva;          /* guest virtual address of its copy, 0 = none */
+    uint64_t time_gva;              /* VCPUOP_register_vcpu_time_memory_area */
+
+    /* Events (evtchn.c, evtchn_fifo.c) */
+    struct frame *info_frame;       /* frame registered with VCPUOP_register_vcpu_info, referenced */
+    struct evtchn_fifo_vcpu *fifo;  /* control block and queues, NULL with the 2-level ABI */
+    uint16_t virq_to_port[24];      /* NR_VIRQS; 0 = unbound. Under the domain's evtchn_lock for writing */
+};
+
+struct domain {
+    domid_t id;
+    bool is_privileged;             /* domain 0's rights; asked through xsm-like hooks in privilege.h only */
+    bool is_dying, is_shut_down, is_shutting_down;
+    uint32_t shutdown_code;         /* SHUTDOWN_* */
+    bool is_pv, is_idle;
+    uint32_t refs;                  /* atomic; the last put frees */
+    uint32_t pause_count;           /* atomic */
+    unsigned int max_vcpus;
+    struct vcpu **vcpus;            /* max_vcpus entries, NULL until made */
+    struct domain *next_in_list;    /* by rising domid; under RANK_DOMLIST */
+    uint8_t handle[16];             /* xen_domain_handle_t */
+    struct shared_info *shared;     /* hypervisor mapping of the shared info frame */
+    struct spinlock lock;           /* RANK_DOMAIN */
+    uint64_t vm_assist;             /* VMASST_TYPE_* bits, atomic */
+    uint64_t created_ns;
+
+    /* Memory. Under page_lock (RANK_PAGELIST) */
+    struct spinlock page_lock;
+    uint32_t page_list;             /* first frame number, FRAME_LINK_NONE if empty */
+    uint32_t page_list_tail;
+    uint64_t nr_pages;              /* in page_list */
+    uint64_t max_pages;
+    uint64_t nr_extra_pages;        /* FRAME_EXTRA: keep a reference on the domain */
+
+    /* Events: evtchn.c */
+    struct spinlock evtchn_lock;    /* RANK_EVTCHN */
+    struct evtchn **evtchn_buckets; /* port -> bucket of EVTCHNS_PER_BUCKET; grows, never shrinks while the domain lives */
+    uint32_t nr_evtchns;            /* valid ports: 0 .. nr_evtchns-1; release when it grows */
+    uint32_t max_evtchn_port;
+    uint32_t nr_used_evtchns;
+    struct evtchn_fifo *fifo;       /* event array, NULL with the 2-level ABI */
+    DECLARE_BITMAP(poll_mask, MAX_VCPUS); /* vCPUs in SCHEDOP_poll; atomic */
+
+    struct grant_table *grant_table; /* gnttab.c */
+    uint32_t max_grant_frames, max_maptrack_frames;
+
+    int64_t time_offset_s;
+    uint64_t watchdog_map;
+    void *cpuid_policy;             /* architecture's */
+    struct domain_arch arch;
+};
+
+extern struct domain *dom0;
+extern struct vcpu_info vcpu_dummy_info; /* where a vCPU without a vcpu_info points: events masked for ever */
+
+/* A create request, checked by the caller. */
+struct domain_config {
+    domid_t id;
+    bool is_privileged, is_pv, is_idle;
+    unsigned int max_vcpus;
+    uint64_t max_pages;
+    uint32_t max_evtchn_port;       /* highest port allowed */
+    uint32_t max_grant_frames, max_maptrack_frames;
+    uint8_t handle[16];
+};
+
+/* Creates it with no vCPUs, paused once, in the domain list, with one reference for the list. 0, -EEXIST, -ENOMEM, -EINVAL. */
+int domain_create(const struct domain_config *config, struct domain **out) MUST_CHECK;
+int vcpu_create(struct domain *d, unsigned int id, unsigned int cpu, struct vcpu **out) MUST_CHECK; /* VCPU_DOWN set; -EEXIST, -ENOMEM, -EINVAL */
+/* Marks it dying and gives back its resources in steps: 0, or -ERESTART to be called again. */
+int domain_kill(struct domain *d) MUST_CHECK;
+
+struct domain *domain_get(domid_t id);      /* a reference, or NULL; not for DOMID_SELF and other special ids */
+void domain_get_ref(struct domain *d);      /* one more on a domain already referenced */
+void domain_put(struct domain *d);          /* NULL is fine */
+struct domain *domain_by_id(domid_t id);    /* no reference: debug keys and frame owners (the frame's reference keeps it) */
+struct domain *domain_first(void);          /* iteration under domain_list_lock() */
+void domain_list_lock(void);
+void domain_list_unlock(void);
+
+/* DOMID_SELF and the caller's own id resolve to the caller's domain; another id needs privilege: -EPERM, -ESRCH. Referenced. */
+int domain_get_target(struct vcpu *caller, domid_t id, struct domain **out) MUST_CHECK;
+static inline domid_t domid_resolve(const struct vcpu *caller, domid_t id)
+{
+    return id == DOMID_SELF ? caller->domain->id : id;
+}
+
+static inline struct vcpu *domain_vcpu(const struct domain *d, uint64_t id) /* NULL if there is none */
+{
+    return id < d->max_vcpus ? d->vcpus[id] : NULL;
+}
+
+#define domain_for_each_vcpu(d, v, i)                                                              \
+    for (i = 0; i < (d)->max_vcpus; i++)                                                           \
+        if (((v) = (d)->vcpus[i]) != NULL)
+
+void domain_pause(struct domain *d);         /* waits until no vCPU of it runs; never on one's own domain */
+void domain_pause_nosync(struct domain *d);
+void domain_unpause(struct domain *d);
+void vcpu_pause(struct vcpu *v);             /* waits until it does not run */
+void vcpu_pause_nosync(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+
+/* SCHEDOP_shutdown and friends. Domain 0: acts on the machine as the reason says. */
+void domain_shutdown(struct domain *d, uint32_t reason);
+/* The guest did what cannot go on: logs registers and the message, then shuts down with SHUTDOWN_crash. Does not stop the caller. */
+void domain_crash(struct domain *d, const char *fmt, ...) PRINTF(2, 3);
+
+/* Runstate: called by the scheduler, under its lock. */
+void vcpu_runstate_change(struct vcpu *v, int state, uint64_t now_ns);
+void vcpu_runstate_get(const struct vcpu *v, struct vcpu_runstate_info *out);
+
+static inline bool vcpu_runnable(const struct vcpu *v)
+{
+    return !__atomic_load_n(&v->pause_flags, __ATOMIC_ACQUIRE) &&
+           !__atomic_load_n(&v->pause_count, __ATOMIC_ACQUIRE) &&
+           !__atomic_load_n(&v->domain->pause_count, __ATOMIC_ACQUIRE);
+}
+
+#define current arch_current()
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * Frames of RAM: the frame table (one struct frame per machine frame, 32 bytes), the heap they are allocated from, and
+ * the references that keep an allocated frame from being freed. What a frame is used *as* (its type) is the architecture's.
+ */
+#ifndef CORE_FRAME_H
+#define CORE_FRAME_H
+
+#include <lodge/types.h>
+#include "core/arch.h"
+
+struct domain;
+
+struct frame {
+    uint32_t next, prev;  /* links by frame number: the owner's page list, or a free list. FRAME_LINK_NONE ends it */
+    uint64_t count;       /* in use: FRAME_* | references. Free: 0 */
+    union {
+        uint64_t type;    /* in use: the architecture's type word (x86: pv/type.h) */
+        uint64_t order;   /* free: order of the free run that begins here */
+    };
+    uint32_t owner;       /* domid, or FRAME_OWNER_* */
+    uint32_t arch_word;   /* architecture's (x86: TLB stamp / progress of a validation) */
+};
+BUILD_ASSERT(sizeof(struct frame) == 32);
+
+#define FRAME_LINK_NONE   0xffffffffU
+#define FRAME_ALLOCATED   (1ULL << 63) /* this flag stands for one reference: dropped when the owner gives the frame up */
+#define FRAME_FREE        (1ULL << 62) /* in the heap */
+#define FRAME_HEAP        (1ULL << 61) /* the hypervisor's own (not reference-counted) */
+#define FRAME_RESERVED    (1ULL << 60) /* RAM that is never allocated (image, tables) or not RAM at all */
+#define FRAME_EXTRA       (1ULL << 59) /* not in the owner's page list (grant frames, shared info) */
+#define FRAME_COUNT_MASK  ((1ULL << 48) - 1)
+
+#define FRAME_OWNER_NONE  0xffffU      /* hypervisor, or nobody */
+#define FRAME_OWNER_XEN   0x7ff2U      /* DOMID_XEN: shared read-only with privileged domains (M2P, trace, console) */
+#define FRAME_OWNER_IO    0x7ff1U      /* DOMID_IO: memory-mapped devices */
+
+extern struct frame *frame_table;      /* virtual array indexed by frame number; sparse holes are not mapped */
+extern uint64_t max_frame;             /* frames [0, max_frame) may be asked about with frame_valid() */
+
+bool frame_valid(mfn_t mfn);           /* has an entry in the table (RAM; holes have none). Arch-supplied */
+static inline struct frame *frame_of(mfn_t mfn) { return &frame_table[mfn.n]; } /* frame_valid(mfn) */
+static inline mfn_t frame_mfn(const struct frame *f) { return MFN((uint64_t)(f - frame_table)); }
+
+/* Heap. Runs of 1 << order frames, aligned to their size. */
+#define FRAME_MAX_ORDER 18
+#define FRAMES_ANY_ADDRESS 64
+void frames_init_add(mfn_t start, mfn_t end);          /* boot: give RAM to the heap */
+struct frame *frames_alloc(unsigned int order, unsigned int address_bits) MUST_CHECK; /* below 1 << address_bits; contents undefined; NULL */
+void frames_free(struct frame *f, unsigned int order); /* count must be 0 or FRAME_HEAP */
+uint64_t frames_free_count(void);
+uint64_t frames_total_count(void);
+/* Hypervisor memory: mapped, zeroed, FRAME_HEAP. NULL if none. */
+void *heap_alloc_pages(unsigned int order) MUST_CHECK;
+void heap_free_pages(void *va, unsigned int order);
+
+/*
+ * References. frame_get succeeds only for an allocated frame owned by d (d->id). The last frame_put frees it.
+ * frame_get_any: whoever owns it; the owner is stable while the reference is held.
+ */
+bool frame_get(struct frame *f, const struct domain *d) MUST_CHECK;
+bool frame_get_any(struct frame *f) MUST_CHECK;
+void frame_put(struct frame *f);
+/* The owner gives the frame up: drops FRAME_ALLOCATED's reference once. False if that had happened already. */
+bool frame_drop_allocation(struct frame *f);
+
+/* Allocate for a domain: counted against max_pages, linked in its list, FRAME_ALLOCATED + 1 reference. NULL: quota or memory. */
+struct frame *domain_frames_alloc(struct domain *d, unsigned int order, unsigned int address_bits) MUST_CHECK;
+/* Boot and special pages: hand an allocated run to d. 0, -ENOMEM over quota, -EINVAL dying. */
+int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order) MUST_CHECK;
+/* A hypervisor page becomes shareable with d (shared_info, grant frames): one FRAME_EXTRA reference, owner d, zeroed by caller. */
+void frame_share_with(struct frame *f, struct domain *d);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Spinlocks: fair (ticket), ranked. Nothing that faults, waits or touches guest memory runs under one.
+ * A lock is either always taken with interrupts off (irqsave) or never from an interrupt; debug builds check.
+ */
+#ifndef CORE_LOCK_H
+#define CORE_LOCK_H
+
+#include <lodge/compiler.h>
+#include "core/lock_rank.h"
+
+struct spinlock {
+    uint32_t tickets; /* low half: now serving; high half: next ticket */
+    uint16_t rank;    /* enum lock_rank */
+    uint16_t owner;   /* CPU + 1 of the holder, 0 when free; only the holder's own reading of it means anything */
+};
+
+#define SPINLOCK_INIT(r) { .tickets = 0, .rank = (r), .owner = 0 }
+
+void spin_init(struct spinlock *l, enum lock_rank rank);
+void spin_lock(struct spinlock *l);
+bool spin_trylock(struct spinlock *l) MUST_CHECK;
+void spin_unlock(struct spinlock *l);
+unsigned long spin_lock_irqsave(struct spinlock *l) MUST_CHECK; /* returns the flags to restore */
+void spin_unlock_irqrestore(struct spinlock *l, unsigned long flags);
+void spin_lock_irq(struct spinlock *l); /* interrupts are known to be on */
+void spin_unlock_irq(struct spinlock *l);
+bool spin_held(const struct spinlock *l); /* by this CPU */
+
+/* For a fatal report: takes the lock by force after a bounded wait. */
+void spin_lock_forced(struct spinlock *l);
+
+#define assert_held(l) assert(spin_held(l))
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * The command line: NAME, NAME=VALUE, no-NAME; Xen's names. A module declares its options where it uses them:
+ *   static bool opt_noreboot;        OPTION_BOOL("noreboot", opt_noreboot);
+ *   OPTION_FN("dom0_mem", parse_dom0_mem);        int parse_dom0_mem(const char *value)  -> 0 or -EINVAL
+ * The linker collects them (section .options). An unknown option is reported, not fatal; a value that cannot be
+ * parsed is reported with name, value and what was expected.
+ */
+#ifndef CORE_OPTION_H
+#define CORE_OPTION_H
+
+#include <lodge/compiler.h>
+
+enum option_kind { OPTION_KIND_BOOL, OPTION_KIND_UINT, OPTION_KIND_SIZE, OPTION_KIND_STRING, OPTION_KIND_FN };
+
+struct option {
+    const char *name;
+    enum option_kind kind;
+    void *var;             /* bool, unsigned int, uint64_t (bytes), char[size] */
+    size_t size;
+    int (*fn)(const char *value); /* value "" when none was given, "no" for no-NAME */
+    const char *expected;  /* for the error message: "size, min:SIZE, max:SIZE or PERCENT%" */
+};
+
+#define OPTION_DECLARE(id, ...) static const struct option option_##id SECTION(".options") = { __VA_ARGS__ }
+#define OPTION_BOOL(text, v)    OPTION_DECLARE(v, text, OPTION_KIND_BOOL, &(v), 0, NULL, "a truth value")
+#define OPTION_UINT(text, v)    OPTION_DECLARE(v, text, OPTION_KIND_UINT, &(v), 0, NULL, "a number")
+#define OPTION_SIZE(text, v)    OPTION_DECLARE(v, text, OPTION_KIND_SIZE, &(v), 0, NULL, "a size, as 512M")
+#define OPTION_STRING(text, v)  OPTION_DECLARE(v, text, OPTION_KIND_STRING, (v), sizeof(v), NULL, "a word")
+#define OPTION_FN(text, f, exp) OPTION_DECLARE(f, text, OPTION_KIND_FN, NULL, 0, (f), (exp))
+
+void option_parse(const char *cmdline);   /* once, early; keeps a copy for XENVER_commandline */
+const char *option_cmdline(void);
+/* Helpers for OPTION_FN parsers. end: where parsing stopped, may be NULL (then all must be consumed). */
+int parse_size(const char *s, uint64_t *bytes, const char **end) MUST_CHECK; /* suffixes B K M G T; bare = KiB as Xen */
+int parse_bool(const char *s, bool *value) MUST_CHECK;                       /* ""/yes/on/true/enable/1, no/off/false/disable/0 */
+int parse_uint(const char *s, uint64_t *value, const char **end) MUST_CHECK;
+
+#endif

@@ -1,0 +1,45 @@
+/* Work that an interrupt or another CPU leaves for a better moment: before returning to a guest, or in the idle loop. */
+#ifndef CORE_SOFTIRQ_H
+#define CORE_SOFTIRQ_H
+
+#include <lodge/list.h>
+#include "core/percpu.h"
+
+enum softirq {
+    SOFTIRQ_TIMER,
+    SOFTIRQ_SCHED,      /* last thing a CPU does with the old vCPU: may not return */
+    SOFTIRQ_WORK,
+    SOFTIRQ_ARCH,       /* x86: time calibration */
+    NR_SOFTIRQS,
+};
+
+DECLARE_PER_CPU(uint32_t, softirq_bits); /* tested by the assembly return path: keep it first and 32-bit */
+
+void softirq_register(enum softirq nr, void (*fn)(void));
+void softirq_raise(enum softirq nr);                        /* on this CPU */
+void softirq_raise_cpu(unsigned int cpu, enum softirq nr);  /* pokes it */
+void softirq_process(void);                                 /* until none is pending; interrupts on. SCHED last */
+static inline bool softirq_pending(void)
+{
+    return __atomic_load_n(&this_cpu(softirq_bits), __ATOMIC_ACQUIRE) != 0;
+}
+
+/* True when a long operation must stop and be continued (something waits for this CPU). Cheap. */
+static inline bool preempt_requested(void) { return softirq_pending(); }
+
+/* Deferred work: runs once on the CPU it was scheduled on, interrupts on, no locks held; may reschedule itself. */
+struct work {
+    struct list link;
+    void (*fn)(void *data);
+    void *data;
+    unsigned int cpu;
+    bool scheduled, running, dead;
+};
+
+void work_init(struct work *w, void (*fn)(void *data), void *data);
+void work_schedule(struct work *w);
+void work_schedule_cpu(struct work *w, unsigned int cpu);
+void work_kill(struct work *w); /* waits until it does not run and never will */
+void softirq_init(void);
+
+#endif

@@ -1,0 +1,29 @@
+# The hypervisor: hyp/core, hyp/arch/x86 and lib, freestanding, linked at layout.h's IMAGE_START.
+HYP_DIRS := hyp/core hyp/arch/x86 lib
+HYP_SRC  := $(sort $(filter-out %_test.c %_fuzz.c %/asm_offsets.c,$(shell find $(HYP_DIRS) -name '*.c')))
+HYP_ASM  := $(sort $(shell find hyp/arch/x86 -name '*.S'))
+HYP_OBJ  := $(HYP_SRC:%.c=$(BUILD)/%.o) $(HYP_ASM:%.S=$(BUILD)/%.o)
+
+HYP_INC    := -Iinclude -Ihyp -Ihyp/arch/x86 -I$(BUILD)/gen -D__XEN_TOOLS__ -DLODGE_DEBUG=$(DEBUG)
+HYP_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin-printf -fpie -fvisibility=hidden -mno-red-zone -mno-sse -mno-mmx \
+              -mno-80387 -msoft-float -fno-stack-protector -fno-strict-aliasing -fno-common -fno-omit-frame-pointer \
+              -fno-asynchronous-unwind-tables -fcf-protection=none -fno-delete-null-pointer-checks -fno-jump-tables $(WARN) $(HYP_INC)
+
+$(BUILD)/%.o: %.c $(BUILD)/gen/asm_offsets.h
+	@mkdir -p $(@D)
+	$(CC) $(HYP_CFLAGS) -include hyp/arch/x86/pie.h -MMD -MP -c $< -o $@
+
+$(BUILD)/%.o: %.S $(BUILD)/gen/asm_offsets.h
+	@mkdir -p $(@D)
+	$(CC) $(HYP_INC) -g -D__ASSEMBLY__ -MMD -MP -c $< -o $@
+
+# asm_offsets.c is compiled to assembly; its `->NAME value` lines become definitions.
+$(BUILD)/gen/asm_offsets.h: hyp/arch/x86/asm_offsets.c
+	@mkdir -p $(@D)
+	$(CC) $(HYP_CFLAGS) -MMD -MP -MT $@ -MF $(BUILD)/gen/asm_offsets.d -S $< -o $(BUILD)/gen/asm_offsets.s
+	sed -n 's/.*->\([A-Z0-9_a-z]*\) [$$]*\(-*[0-9]*\).*/#define \1 \2/p' $(BUILD)/gen/asm_offsets.s > $@
+
+$(BUILD)/lodge: $(HYP_OBJ) hyp/arch/x86/lodge.lds
+	$(LD) -m elf_x86_64 -static -no-pie -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments -T hyp/arch/x86/lodge.lds -o $@ $(HYP_OBJ)
+
+-include $(HYP_OBJ:.o=.d) $(BUILD)/gen/asm_offsets.d
