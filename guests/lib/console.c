@@ -104,6 +104,16 @@ size_t format_text(char *to, size_t room, const char *format, va_list args)
     return at;
 }
 
+const char *format_to(char *to, size_t room, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    format_text(to, room, format, args);
+    va_end(args);
+    return to;
+}
+
 void print(const char *format, ...)
 {
     char line[256];

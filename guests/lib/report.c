@@ -18,34 +18,7 @@ static bool is_small(long value)
 
 static const char *number(char to[24], long value)
 {
-    /* A helper for va_list: format_text() takes nothing else. */
-    static const char hex[] = "0123456789abcdef";
-    unsigned int i, n = 0;
-    unsigned long magnitude = value < 0 ? -(unsigned long)value : (unsigned long)value;
-    char digits[24];
-
-    if (is_small(value)) {
-        do {
-            digits[n++] = hex[magnitude % 10];
-            magnitude /= 10;
-        } while (magnitude);
-        if (value < 0) {
-            digits[n++] = '-';
-        }
-    } else {
-        magnitude = value;
-        do {
-            digits[n++] = hex[magnitude % 16];
-            magnitude /= 16;
-        } while (magnitude);
-        digits[n++] = 'x';
-        digits[n++] = '0';
-    }
-    for (i = 0; i < n; i++) {
-        to[i] = digits[n - 1 - i];
-    }
-    to[n] = '\0';
-    return to;
+    return format_to(to, 24, is_small(value) ? "%ld" : "0x%lx", value);
 }
 
 void check(long got, long expected, const char *name, ...)

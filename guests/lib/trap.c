@@ -74,6 +74,37 @@ int trap_try(void (*fn)(void *), void *arg, struct trap_report *report)
     return report->vector;
 }
 
+static const char *relative(char to[24], uint64_t address, uint64_t base)
+{
+    uint64_t offset = address - base;
+
+    return format_to(to, 24, offset < 65536 ? "+%lu" : "%lx", offset < 65536 ? offset : address);
+}
+
+void trap_result(const struct trap_report *report, const void *base, const char *name, ...)
+{
+    const struct trap_regs *regs = &report->regs;
+    char text[96], rip[24], cr2[24];
+    va_list args;
+
+    va_start(args, name);
+    format_text(text, sizeof(text), name, args);
+    va_end(args);
+    if (report->vector == VECTOR_NONE) {
+        result_text("%s no trap", text);
+        return;
+    }
+    relative(rip, regs->rip, (unsigned long)base);
+    if (report->vector == VECTOR_PF) {
+        relative(cr2, report->cr2, (unsigned long)base);
+    }
+    result_text("%s vector %d error %lx rip %s cs %x ss %lx if %u mask %u%s%s", text,
+                report->vector, regs->error, rip, regs->cs, regs->ss,
+                (unsigned int)(regs->rflags >> 9 & 1), regs->saved_upcall_mask,
+                report->vector == VECTOR_PF ? " cr2 " : "",
+                report->vector == VECTOR_PF ? cr2 : "");
+}
+
 static void fatal(const struct trap_regs *regs)
 {
     print("trap %lu error %lx from %s: rip %lx cs %x rflags %lx rsp %lx ss %lx cr2 %lx\n",

@@ -71,6 +71,13 @@ void trap_table(struct trap_info table[257]);
  */
 int trap_try(void (*fn)(void *), void *arg, struct trap_report *report);
 
+/**
+ * trap_result - print what a report says, as a `result` line
+ * rip and, for #PF, cr2 are given relative to base where they are near it: code moves.
+ */
+void trap_result(const struct trap_report *report, const void *base, const char *name, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /** trap_hook - handler called first for one vector; true: handled, go on at regs->rip */
 typedef bool (*trap_hook_fn)(struct trap_regs *regs);
 void trap_hook(unsigned int vector, trap_hook_fn hook);
