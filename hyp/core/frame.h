@@ -17,7 +17,8 @@ struct frame {
         uint64_t type;    /* in use: the architecture's type word (x86: pv/type.h) */
         uint64_t order;   /* free: order of the free run that begins here */
     };
-    uint32_t owner;       /* domid, or FRAME_OWNER_* */
+    uint16_t owner;       /* domid, or FRAME_OWNER_* */
+    int16_t arch_half;    /* architecture's (x86: linear page-table references) */
     uint32_t arch_word;   /* architecture's (x86: TLB stamp / progress of a validation) */
 };
 BUILD_ASSERT(sizeof(struct frame) == 32);

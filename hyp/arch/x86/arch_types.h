@@ -17,11 +17,14 @@ struct rangeset;
  */
 struct cpu_info {
     struct cpu_user_regs regs;      /* the guest's registers while the hypervisor runs on its behalf */
-    struct vcpu *current;
+    struct vcpu *vcpu;              /* whose registers they are */
     uint32_t cpu;
     uint32_t unused;
-    uint64_t scratch[2];            /* entry.S */
+    uint32_t *softirq_bits;         /* this CPU's pending softirqs: one load on the return path */
+    uint64_t spare;
 };
+/* The CPU aligns its frame to 16 bytes: it must end exactly where regs' pushed part does. */
+BUILD_ASSERT((sizeof(struct cpu_info) - offsetof(struct cpu_info, regs.es)) % 16 == 0);
 
 static ALWAYS_INLINE struct cpu_info *cpu_info(void)
 {
@@ -32,7 +35,7 @@ static ALWAYS_INLINE struct cpu_info *cpu_info(void)
 }
 
 static ALWAYS_INLINE unsigned int arch_cpu_id(void) { return cpu_info()->cpu; }
-static ALWAYS_INLINE struct vcpu *arch_current(void) { return cpu_info()->current; }
+static ALWAYS_INLINE struct vcpu *arch_current(void) { return cpu_info()->vcpu; }
 static ALWAYS_INLINE struct cpu_user_regs *guest_regs(void) { return &cpu_info()->regs; }
 
 static inline void arch_cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }

@@ -21,6 +21,7 @@
 
 #define HOLE_START      LAYOUT(0xffff800000000000)
 #define HOLE_END        LAYOUT(0xffff880000000000)
+#define HOLE_TOP_BITS   0x1ffff0 /* address >> 43 of everything in the hole */
 #define HOLE_SLOT_FIRST 256
 #define HOLE_SLOT_END   272
 
@@ -37,7 +38,7 @@
 #define IMAGE_PADDR 0x200000
 
 #define STACK_ORDER 3
-#define STACK_SIZE  (LAYOUT(4096) << STACK_ORDER) /* per CPU: #DF, NMI, #MC pages, one guard page, 4 pages of stack */
+#define STACK_SIZE  (LAYOUT(4096) << STACK_ORDER) /* per CPU: #DF, NMI, #MC, #DB pages (IST 1-4), one guard page, 3 pages of stack */
 
 /* A vCPU's window: 16 pages of GDT (the last two ours), 16 pages of LDT. */
 #define VCPU_WINDOW_GDT_PAGES 16
