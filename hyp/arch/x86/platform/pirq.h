@@ -1,0 +1,34 @@
+/*
+ * Physical interrupts as domains name them: a domain's pirq leads to an irq (GSI or message), and through an event channel
+ * to a vCPU. The event channel half (pirq_arch_*) is declared in core/evtchn.h.
+ */
+#ifndef X86_PLATFORM_PIRQ_H
+#define X86_PLATFORM_PIRQ_H
+
+#include <lodge/types.h>
+
+struct domain;
+
+/* A domain's table of pirqs, in d->arch.pirqs. 0, -ENOMEM. fini: the domain does not run; copes with any stage. */
+int pirq_domain_init(struct domain *d) MUST_CHECK;
+void pirq_domain_fini(struct domain *d);
+unsigned int pirq_count(const struct domain *d);
+
+/**
+ * pirq_map_gsi - give an interrupt line a pirq of d
+ * @pirq: the number wanted, or < 0 for any; receives the number
+ * Returns 0; -EINVAL no such line or number; -EPERM the line is not d's; -EEXIST it has another pirq;
+ * -ENOSPC no number free. Mapping again what is mapped is no error.
+ */
+int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq) MUST_CHECK;
+int pirq_map_irq(struct domain *d, unsigned int irq, int *pirq) MUST_CHECK;  /* a message */
+int pirq_unmap(struct domain *d, uint32_t pirq) MUST_CHECK;                  /* -EINVAL, -EBUSY while bound */
+int pirq_reserve(struct domain *d, bool gsi, uint32_t *pirq) MUST_CHECK;     /* PHYSDEVOP_get_free_pirq: -ENOSPC */
+bool pirq_shared(struct domain *d, uint32_t pirq);
+int pirq_eoi(struct domain *d, uint32_t pirq) MUST_CHECK;                    /* -EINVAL */
+int pirq_eoi_map_register(struct domain *d, uint64_t gmfn, bool auto_unmask) MUST_CHECK; /* -EINVAL, -EBUSY */
+
+/* From the interrupt: irq.c has marked d as owing an EOI if one is needed. */
+void pirq_deliver(struct domain *d, uint32_t pirq);
+
+#endif
