@@ -1,95 +1,71 @@
 /* traps.c: each exception raised for real, from the kernel and from user mode, and what its frame
  * says: vector, error code, rip, selectors, interrupt flag, saved upcall mask, cr2. */
 #include "lib/guest.h"
+#include "lib/probe.h"
 
 #define NON_CANONICAL "0x8000000000000000"
 #define UNMAPPED "0x7f0000000000"
 
-/* The same instructions for both modes; rdi = an address where one is needed. */
-#define BOTH(name, instructions)                                                                  \
-    PROBE(kernel_##name, instructions);                                                           \
-    USER_PROBE(user_##name, instructions)
-
-BOTH(divide, "xor %ecx, %ecx; mov $1, %eax; xor %edx, %edx; div %ecx");
-BOTH(divide_overflow, "mov $1, %ecx; mov $2, %edx; div %ecx");
-BOTH(single_step, "pushfq; orl $0x100, (%rsp); popfq; nop; nop");
-BOTH(icebp, ".byte 0xf1; nop");
-BOTH(breakpoint, "int3");
-BOTH(breakpoint_long, ".byte 0xcd, 0x03");
-BOTH(ud2, "ud2");
-BOTH(lock_register, ".byte 0xf0, 0x01, 0xc0"); /* lock add %eax, %eax */
-BOTH(into, ".byte 0xce");
-BOTH(fpu, "fninit");
-BOTH(stack_non_canonical, "mov %rbp, %rax; movabs $" NON_CANONICAL
+PROBE_BOTH(divide, "xor %ecx, %ecx; mov $1, %eax; xor %edx, %edx; div %ecx");
+PROBE_BOTH(divide_overflow, "mov $1, %ecx; mov $2, %edx; div %ecx");
+PROBE_BOTH(single_step, "pushfq; orl $0x100, (%rsp); popfq; nop; nop");
+PROBE_BOTH(icebp, ".byte 0xf1; nop");
+PROBE_BOTH(breakpoint, "int3");
+PROBE_BOTH(breakpoint_long, ".byte 0xcd, 0x03");
+PROBE_BOTH(ud2, "ud2");
+PROBE_BOTH(lock_register, ".byte 0xf0, 0x01, 0xc0"); /* lock add %eax, %eax */
+PROBE_BOTH(into, ".byte 0xce");
+PROBE_BOTH(fpu, "fninit");
+PROBE_BOTH(stack_non_canonical, "mov %rbp, %rax; movabs $" NON_CANONICAL
                           ", %rbp; mov (%rbp), %rcx; mov %rax, %rbp");
-BOTH(read_non_canonical, "movabs $" NON_CANONICAL ", %rax; mov (%rax), %rcx");
-BOTH(jump_non_canonical, "movabs $" NON_CANONICAL ", %rax; jmp *%rax");
-BOTH(bad_selector, "mov $0x3b, %eax; mov %eax, %ds");
-BOTH(bad_ldt_selector, "mov $0x27, %eax; mov %eax, %es");
-BOTH(hypervisor_selector, "mov $0xe008, %eax; mov %eax, %ds");
-BOTH(system_selector, "mov $0xe043, %eax; mov %eax, %fs");
-BOTH(read_unmapped, "movabs $" UNMAPPED ", %rax; mov (%rax), %rcx");
-BOTH(write_unmapped, "movabs $" UNMAPPED " + 0x123, %rax; movb $1, (%rax)");
-BOTH(fetch_unmapped, "movabs $" UNMAPPED ", %rax; jmp *%rax");
-BOTH(write_m2p, "movabs $0xffff800000000000, %rax; movb $1, (%rax)");
-BOTH(read_m2p, "movabs $0xffff800000000000, %rax; mov (%rax), %rcx");
-BOTH(read_hypervisor, "movabs $0xffff82d040200000, %rax; mov (%rax), %rcx");
-BOTH(write_hypervisor, "movabs $0xffff82d040200000, %rax; mov %rcx, (%rax)");
-BOTH(fetch_hypervisor, "movabs $0xffff82d040200000, %rax; jmp *%rax");
-BOTH(read_hole, "movabs $0xffff87fffffff000, %rax; mov (%rax), %rcx");
-BOTH(fpu_error, "fninit; fldcw (%rdi); fldz; fld1; fdivp; fwait");
-BOTH(write_rdi, "movb $1, (%rdi)");
-BOTH(read_rdi, "mov (%rdi), %eax");
-BOTH(jump_rdi, "jmp *%rdi");
-BOTH(alignment, "pushfq; orl $0x40000, (%rsp); popfq; lea -64(%rsp), %rax; mov 1(%rax), %ecx");
-BOTH(long_instruction, ".fill 15, 1, 0x66; nop");
-BOTH(swapgs, "swapgs");
-BOTH(int_0x80, "int $0x80; nop");
-BOTH(registers, "mov $0x1111, %eax; mov $0x2222, %ebx; mov $0x3333, %edx; mov $0x4444, %esi;"
+PROBE_BOTH(read_non_canonical, "movabs $" NON_CANONICAL ", %rax; mov (%rax), %rcx");
+PROBE_BOTH(jump_non_canonical, "movabs $" NON_CANONICAL ", %rax; jmp *%rax");
+PROBE_BOTH(bad_selector, "mov $0x3b, %eax; mov %eax, %ds");
+PROBE_BOTH(bad_ldt_selector, "mov $0x27, %eax; mov %eax, %es");
+PROBE_BOTH(hypervisor_selector, "mov $0xe008, %eax; mov %eax, %ds");
+PROBE_BOTH(system_selector, "mov $0xe043, %eax; mov %eax, %fs");
+PROBE_BOTH(read_unmapped, "movabs $" UNMAPPED ", %rax; mov (%rax), %rcx");
+PROBE_BOTH(write_unmapped, "movabs $" UNMAPPED " + 0x123, %rax; movb $1, (%rax)");
+PROBE_BOTH(fetch_unmapped, "movabs $" UNMAPPED ", %rax; jmp *%rax");
+PROBE_BOTH(write_m2p, "movabs $0xffff800000000000, %rax; movb $1, (%rax)");
+PROBE_BOTH(read_m2p, "movabs $0xffff800000000000, %rax; mov (%rax), %rcx");
+PROBE_BOTH(read_hypervisor, "movabs $0xffff82d040200000, %rax; mov (%rax), %rcx");
+PROBE_BOTH(write_hypervisor, "movabs $0xffff82d040200000, %rax; mov %rcx, (%rax)");
+PROBE_BOTH(fetch_hypervisor, "movabs $0xffff82d040200000, %rax; jmp *%rax");
+PROBE_BOTH(read_hole, "movabs $0xffff87fffffff000, %rax; mov (%rax), %rcx");
+PROBE_BOTH(fpu_error, "fninit; fldcw (%rdi); fldz; fld1; fdivp; fwait");
+PROBE_BOTH(write_rdi, "movb $1, (%rdi)");
+PROBE_BOTH(read_rdi, "mov (%rdi), %eax");
+PROBE_BOTH(jump_rdi, "jmp *%rdi");
+PROBE_BOTH(alignment, "pushfq; orl $0x40000, (%rsp); popfq; lea -64(%rsp), %rax; mov 1(%rax), %ecx");
+PROBE_BOTH(long_instruction, ".fill 15, 1, 0x66; nop");
+PROBE_BOTH(swapgs, "swapgs");
+PROBE_BOTH(int_0x80, "int $0x80; nop");
+PROBE_BOTH(registers, "mov $0x1111, %eax; mov $0x2222, %ebx; mov $0x3333, %edx; mov $0x4444, %esi;"
                 "mov $0x5555, %edi; mov $0x6666, %r8d; mov $0x7777, %r9d; mov $0x8888, %r10d;"
                 "mov $0x9999, %r11d; mov $0xaaaa, %r12d; mov $0xbbbb, %r13d; mov $0xcccc, %r14d;"
                 "mov $0xdddd, %r15d; mov $0xeeee, %ecx; push %rbp; mov $0xffff, %ebp; ud2");
 USER_PROBE(user_syscall, "mov $0x77, %eax; mov $0x12345, %edi; syscall");
 
-struct both {
-    const char *name;
-    void (*kernel)(void *);
-    const uint8_t *user;
-};
-
-#define ROW(name) { #name, kernel_##name, user_##name }
-
-static const struct both faults[] = {
-    ROW(divide), ROW(divide_overflow), ROW(single_step), ROW(icebp), ROW(breakpoint),
-    ROW(ud2), ROW(lock_register), ROW(into), ROW(stack_non_canonical),
-    ROW(read_non_canonical), ROW(jump_non_canonical), ROW(bad_selector), ROW(bad_ldt_selector),
-    ROW(hypervisor_selector), ROW(system_selector), ROW(read_unmapped), ROW(write_unmapped),
-    ROW(fetch_unmapped), ROW(write_m2p), ROW(read_m2p), ROW(read_hole), ROW(alignment),
-    ROW(long_instruction), ROW(swapgs),
+static const struct probe faults[] = {
+    PROBE_ROW(divide), PROBE_ROW(divide_overflow), PROBE_ROW(single_step), PROBE_ROW(icebp), PROBE_ROW(breakpoint),
+    PROBE_ROW(ud2), PROBE_ROW(lock_register), PROBE_ROW(into), PROBE_ROW(stack_non_canonical),
+    PROBE_ROW(read_non_canonical), PROBE_ROW(jump_non_canonical), PROBE_ROW(bad_selector), PROBE_ROW(bad_ldt_selector),
+    PROBE_ROW(hypervisor_selector), PROBE_ROW(system_selector), PROBE_ROW(read_unmapped), PROBE_ROW(write_unmapped),
+    PROBE_ROW(fetch_unmapped), PROBE_ROW(write_m2p), PROBE_ROW(read_m2p), PROBE_ROW(read_hole), PROBE_ROW(alignment),
+    PROBE_ROW(long_instruction), PROBE_ROW(swapgs),
 };
 
 /* Those that the CPU enters by itself; the other numbers are the affair of softint.c. */
-static const struct both software[] = {
-    ROW(breakpoint_long), ROW(int_0x80),
+static const struct probe software[] = {
+    PROBE_ROW(breakpoint_long), PROBE_ROW(int_0x80),
 };
 
 /* Whether the hypervisor has something mapped at an address of its own is its secret: both values
  * of the present bit are right. */
-static const struct both secret[] = {
-    ROW(read_hypervisor), ROW(write_hypervisor), ROW(fetch_hypervisor),
+static const struct probe secret[] = {
+    PROBE_ROW(read_hypervisor), PROBE_ROW(write_hypervisor), PROBE_ROW(fetch_hypervisor),
 };
-
-static void run_both(const struct both *row, uint64_t error_mask)
-{
-    struct trap_report report;
-
-    trap_try(row->kernel, NULL, &report);
-    report.regs.error &= error_mask;
-    trap_result(&report, row->kernel, "kernel-%s", row->name);
-    user_run(row->user, 0, &report);
-    report.regs.error &= error_mask;
-    trap_result(&report, (void *)USER_ADDRESS(row->user), "user-%s", row->name);
-}
 
 static void check_frames(void)
 {
@@ -163,7 +139,7 @@ static void check_upcall_mask(void)
 
 static void check_fpu(void)
 {
-    static const struct both fpu = ROW(fpu);
+    static const struct probe fpu = PROBE_ROW(fpu);
     struct trap_report report;
 
     guest_need(xen_fpu_taskswitch(1));
@@ -265,11 +241,9 @@ void guest_main(void)
     unsigned int i;
 
     user_init();
-    for (i = 0; i < ARRAY_SIZE(faults); i++) {
-        run_both(&faults[i], ~0UL);
-    }
+    probe_run_all(faults, ARRAY_SIZE(faults));
     for (i = 0; i < ARRAY_SIZE(secret); i++) {
-        run_both(&secret[i], ~1UL);
+        probe_run(&secret[i], ~1UL);
     }
     check_frames();
     check_upcall_mask();
@@ -277,7 +251,5 @@ void guest_main(void)
     check_fpu_error();
     check_protection();
     check_debug_registers();
-    for (i = 0; i < ARRAY_SIZE(software); i++) {
-        run_both(&software[i], ~0UL);
-    }
+    probe_run_all(software, ARRAY_SIZE(software));
 }

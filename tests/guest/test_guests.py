@@ -11,6 +11,9 @@ GUESTS = {
     "hello": ("", ()),
     "start": ("one two=three", ()),
     "traps": ("", ()),
+    "priv": ("", ()),
+    "cpuid": ("", ()),
+    "msr": ("", ()),
     # QEMU before 8 reports twice the vector of `int n` in long mode, and Xen believes it.
     "softint": ("", ("int-",)),
 }
