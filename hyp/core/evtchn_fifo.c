@@ -1,0 +1,453 @@
+/*
+ * The FIFO ABI: an array of event words in guest pages, and for each vCPU a control block with the heads of 16 queues, one for
+ * each priority. We link a pending port behind the tail, which only we know; the guest unlinks at the head.
+ * Source: public/event_channel.h, "FIFO ABI"; its protocol is that of the "FIFO-based event channel ABI" design.
+ *
+ * Array and control blocks belong to the guest, who may write anything there at any time. So: no link is ever followed by us; tails
+ * are ours; a word is changed by compare-and-exchange, a bounded number of times. The worst a guest can do is to lose its own events.
+ *
+ * Locks: evtchn_fifo_vcpu.lock of a vCPU guards its queues, interrupts off, any context; of two vCPUs the lower id first.
+ * Holding any of them with `enabled` seen set keeps every guest page of the domain mapped: evtchn_fifo_disable()
+ * clears it under each lock in turn before it lets the pages go. Pages are added under the domain's evtchn_lock.
+ */
+#include <lodge/errno.h>
+#include <lodge/string.h>
+#include "core/evtchn_private.h"
+#include "core/guest_frame.h"
+#include "core/log.h"
+#include "core/object.h"
+
+#define PENDING (1U << EVTCHN_FIFO_PENDING)
+#define MASKED  (1U << EVTCHN_FIFO_MASKED)
+#define LINKED  (1U << EVTCHN_FIFO_LINKED)
+#define BUSY    (1U << EVTCHN_FIFO_BUSY)
+#define LINK    ((uint32_t)EVTCHN_FIFO_LINK_MASK)
+
+#define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
+#define ARRAY_PAGES    (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)
+
+/* The guest may change a linked word four times at most while BUSY keeps it from unmasking (public/event_channel.h). */
+#define LINK_TRIES 5
+/* A port moves between queues only when the guest asks; that it does so again and again just now means it plays. */
+#define MOVE_TRIES 8
+
+struct evtchn_fifo_vcpu {
+    struct spinlock lock;                       /* RANK_EVTCHN_FIFO */
+    bool enabled;
+    struct evtchn_fifo_control_block *control;  /* NULL until EVTCHNOP_init_control for this vCPU */
+    struct frame *control_frame;
+    uint32_t tail[EVTCHN_FIFO_MAX_QUEUES];      /* port last linked; 0 = none */
+};
+
+struct evtchn_fifo {
+    uint32_t nr_words;                          /* release when it grows */
+    event_word_t *pages[ARRAY_PAGES];
+    struct frame *frames[ARRAY_PAGES];
+};
+
+static event_word_t *word_of(const struct evtchn_fifo *fifo, evtchn_port_t port)
+{
+    uint32_t limit = __atomic_load_n(&fifo->nr_words, __ATOMIC_ACQUIRE);
+
+    if (unlikely(port >= limit)) {
+        return NULL;
+    }
+    port = (evtchn_port_t)index_nospec(port, limit);
+    return &fifo->pages[port / WORDS_PER_PAGE][port % WORDS_PER_PAGE];
+}
+
+/* evtchn.last_queue: which queue a port was linked to last. */
+static uint32_t queue_id(const struct vcpu *v, unsigned int priority)
+{
+    return v->id << 4 | priority;
+}
+
+static void word_set(event_word_t *word, uint32_t bits)
+{
+    __atomic_fetch_or(word, bits, __ATOMIC_SEQ_CST);
+}
+
+static void word_clear(event_word_t *word, uint32_t bits)
+{
+    __atomic_fetch_and(word, ~bits, __ATOMIC_SEQ_CST);
+}
+
+/* Make the tail's word point at port, if it is still in a queue. False: the guest has taken it, so its queue is empty. */
+static bool link_behind(event_word_t *tail, evtchn_port_t port)
+{
+    event_word_t old = shared_read(tail);
+
+    for (unsigned int i = 0; i < LINK_TRIES; i++) {
+        if (!(old & LINKED)) {
+            if (i > 0) {
+                word_clear(tail, BUSY);
+            }
+            return false;
+        }
+        if (__atomic_compare_exchange_n(tail, &old, (old & ~(BUSY | LINK)) | port, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+            return true;
+        }
+        if (i == 0) {
+            word_set(tail, BUSY); /* keeps an honest guest from unmasking it */
+            old = shared_read(tail);
+        }
+    }
+    /* No honest guest gets here. Its queue is as it made it; ours stays consistent. */
+    word_clear(tail, BUSY);
+    return true;
+}
+
+/* Locks v's queues and those of the vCPU that the port was linked to last. *old: the latter's vCPU. */
+static bool lock_queues(struct domain *d, struct evtchn *e, struct vcpu *v, struct vcpu **old,
+                        unsigned long *flags)
+{
+    for (unsigned int i = 0; i < MOVE_TRIES; i++) {
+        uint32_t last = __atomic_load_n(&e->last_queue, __ATOMIC_RELAXED);
+        struct vcpu *o = d->vcpus[last >> 4];
+
+        if (unlikely(!o) || unlikely(!o->fifo)) {
+            o = v; /* never linked: 0 stands for vCPU 0, which need not be there */
+        }
+        if (likely(o == v)) {
+            *flags = spin_lock_irqsave(&v->fifo->lock);
+        } else {
+            *flags = spin_lock_irqsave(o->id < v->id ? &o->fifo->lock : &v->fifo->lock);
+            spin_lock(o->id < v->id ? &v->fifo->lock : &o->fifo->lock);
+        }
+        *old = o;
+        if (likely((__atomic_load_n(&e->last_queue, __ATOMIC_RELAXED) ^ last) >> 4 == 0)) {
+            return true;
+        }
+        if (o != v) {
+            spin_unlock(&o->fifo->lock);
+        }
+        spin_unlock_irqrestore(&v->fifo->lock, *flags);
+    }
+    return false;
+}
+
+static void unlock_queues(struct vcpu *v, struct vcpu *old, unsigned long flags)
+{
+    if (old != v) {
+        spin_unlock(&old->fifo->lock);
+    }
+    spin_unlock_irqrestore(&v->fifo->lock, flags);
+}
+
+/* Both queues locked, the word has just become LINKED by us. True: the guest is to be told that the queue has something. */
+static bool enqueue(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn *e, struct vcpu *v,
+                    struct vcpu *old)
+{
+    unsigned int priority = __atomic_load_n(&e->priority, __ATOMIC_RELAXED);
+    unsigned int old_priority = e->last_queue & (EVTCHN_FIFO_MAX_QUEUES - 1);
+    uint32_t *tail = &v->fifo->tail[priority];
+    bool linked = false;
+
+    /* It was not linked, so a queue whose tail it was is empty; nothing may be appended behind it there. */
+    if (old->fifo->tail[old_priority] == port) {
+        old->fifo->tail[old_priority] = 0;
+    }
+    __atomic_store_n(&e->last_queue, queue_id(v, priority), __ATOMIC_RELAXED);
+    if (*tail && *tail != port) {
+        linked = link_behind(word_of(fifo, *tail), port);
+    }
+    if (!linked) {
+        shared_write(&v->fifo->control->head[priority], port);
+    }
+    *tail = port;
+    if (linked) {
+        return false; /* the queue was not empty, so the guest is reading it or has been told */
+    }
+    return !(__atomic_fetch_or(&v->fifo->control->ready, 1U << priority, __ATOMIC_SEQ_CST) &
+             1U << priority);
+}
+
+void evtchn_fifo_set_pending(struct domain *d, evtchn_port_t port, struct evtchn *e, struct vcpu *v)
+{
+    struct evtchn_fifo *fifo = evtchn_table(d)->fifo;
+    bool tell = false, raised = false;
+    event_word_t *word;
+    struct vcpu *old;
+    unsigned long flags;
+
+    if (unlikely(!v->fifo) || unlikely(!lock_queues(d, e, v, &old, &flags))) {
+        log_print_guest(LOG_WARNING, v, "event on port %u lost: no queue to put it in\n", port);
+        return;
+    }
+    word = word_of(fifo, port);
+    if (unlikely(!v->fifo->enabled)) {
+        goto out; /* back to the 2-level ABI since the caller looked */
+    }
+    if (unlikely(!word)) {
+        /*
+         * The page that holds its word comes later: evtchn_fifo_expand_array() raises it then. It may just have come: it is published
+         * before `pending` is looked at there, and looked for again here after `pending` is set.
+         */
+        __atomic_store_n(&e->pending, true, __ATOMIC_SEQ_CST);
+        word = word_of(fifo, port);
+        if (likely(!word) || !__atomic_exchange_n(&e->pending, false, __ATOMIC_SEQ_CST)) {
+            goto out;
+        }
+    }
+    if (unlikely(!v->fifo->control)) {
+        goto out; /* the guest may not unmask ports of a vCPU without a control block */
+    }
+    raised = !(__atomic_fetch_or(word, PENDING, __ATOMIC_SEQ_CST) & PENDING);
+    if (!(shared_read(word) & MASKED) &&
+        !(__atomic_fetch_or(word, LINKED, __ATOMIC_SEQ_CST) & LINKED)) {
+        tell = enqueue(fifo, port, e, v, old);
+    }
+out:
+    unlock_queues(v, old, flags);
+    if (tell) {
+        vcpu_mark_events_pending(v);
+    }
+    if (raised) {
+        evtchn_wake_pollers(d, port);
+    }
+}
+
+void evtchn_fifo_clear_pending(struct domain *d, evtchn_port_t port, struct evtchn *e)
+{
+    event_word_t *word = word_of(d->fifo, port);
+
+    assert_held(&d->evtchn_lock);
+    __atomic_store_n(&e->pending, false, __ATOMIC_RELAXED);
+    if (word) {
+        word_clear(word, PENDING); /* if linked, the guest finds nothing pending there and unlinks it */
+    }
+}
+
+/* The port's word, with the lock of v's queues held, so that its page stays. NULL: no such word, nothing is held. */
+static event_word_t *word_hold(struct domain *d, evtchn_port_t port, struct vcpu *v, unsigned long *flags)
+{
+    event_word_t *word = NULL;
+
+    if (!v || !v->fifo) {
+        return NULL;
+    }
+    *flags = spin_lock_irqsave(&v->fifo->lock);
+    if (v->fifo->enabled) {
+        word = word_of(evtchn_table(d)->fifo, port);
+    }
+    if (!word) {
+        spin_unlock_irqrestore(&v->fifo->lock, *flags);
+    }
+    return word;
+}
+
+void evtchn_fifo_unmask(struct domain *d, evtchn_port_t port, struct evtchn *e, struct vcpu *v)
+{
+    unsigned long flags;
+    event_word_t *word = word_hold(d, port, v, &flags);
+    bool pending;
+
+    if (!word) {
+        return;
+    }
+    pending = __atomic_fetch_and(word, ~MASKED, __ATOMIC_SEQ_CST) & PENDING;
+    spin_unlock_irqrestore(&v->fifo->lock, flags);
+    if (pending) {
+        evtchn_fifo_set_pending(d, port, e, v); /* links it */
+    }
+}
+
+bool evtchn_fifo_is_pending(struct domain *d, evtchn_port_t port, struct evtchn *e)
+{
+    struct vcpu *v = evtchn_vcpu(d, e);
+    unsigned long flags;
+    event_word_t *word = word_hold(d, port, v, &flags);
+    bool pending;
+
+    if (!word) {
+        return false;
+    }
+    pending = shared_read(word) & PENDING;
+    spin_unlock_irqrestore(&v->fifo->lock, flags);
+    return pending;
+}
+
+bool evtchn_fifo_is_masked(struct domain *d, evtchn_port_t port)
+{
+    const event_word_t *word = word_of(d->fifo, port);
+
+    assert_held(&d->evtchn_lock);
+    return !word || shared_read(word) & MASKED;
+}
+
+bool evtchn_fifo_is_linked(const struct domain *d, evtchn_port_t port)
+{
+    const event_word_t *word = word_of(d->fifo, port);
+
+    assert_held(&d->evtchn_lock);
+    return word && shared_read(word) & LINKED;
+}
+
+/* What the ABI needs of ours, for every vCPU. Kept when the ABI is left: a sender may still look at it. */
+static int fifo_alloc(struct domain *d)
+{
+    struct evtchn_table *table = evtchn_table(d);
+    struct vcpu *v;
+    unsigned int i;
+
+    if (!table->fifo) {
+        table->fifo = object_alloc(sizeof(*table->fifo));
+        if (!table->fifo) {
+            return -ENOMEM;
+        }
+    }
+    domain_for_each_vcpu(d, v, i) {
+        struct evtchn_fifo_vcpu *fv = v->fifo;
+
+        if (fv) {
+            continue;
+        }
+        fv = object_alloc(sizeof(*fv));
+        if (!fv) {
+            return -ENOMEM;
+        }
+        spin_init(&fv->lock, RANK_EVTCHN_FIFO);
+        __atomic_store_n(&v->fifo, fv, __ATOMIC_RELEASE);
+    }
+    return 0;
+}
+
+/* From now on the domain's events go the FIFO way. What is pending is remembered until its word exists. */
+static void fifo_enable(struct domain *d)
+{
+    struct evtchn_table *table = evtchn_table(d);
+    unsigned long flags;
+    struct vcpu *v;
+    unsigned int i;
+
+    for (evtchn_port_t port = 1; port < d->nr_evtchns && port < EVTCHN_2L_NR_CHANNELS; port++) {
+        struct evtchn *e = evtchn_of(d, port);
+
+        __atomic_store_n(&e->priority, EVTCHN_FIFO_PRIORITY_DEFAULT, __ATOMIC_RELAXED);
+        if (evtchn_2l_is_pending(d, port)) {
+            __atomic_store_n(&e->pending, true, __ATOMIC_RELAXED);
+        }
+    }
+    domain_for_each_vcpu(d, v, i) {
+        flags = spin_lock_irqsave(&v->fifo->lock);
+        v->fifo->enabled = true;
+        spin_unlock_irqrestore(&v->fifo->lock, flags);
+    }
+    __atomic_store_n(&d->fifo, table->fifo, __ATOMIC_RELEASE);
+}
+
+int evtchn_fifo_init_control(struct domain *d, struct vcpu *v, uint64_t gfn, uint32_t offset)
+{
+    struct frame *frame;
+    unsigned long flags;
+    int rc = 0;
+
+    if (offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || offset % 8) {
+        return -EINVAL;
+    }
+    offset = (uint32_t)index_nospec(offset, PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) + 1);
+    frame = guest_frame_get(d, gfn, true);
+    if (!frame) {
+        return -EINVAL;
+    }
+    spin_lock(&d->evtchn_lock);
+    if (d->is_dying || (d->fifo && v->fifo && v->fifo->control)) {
+        rc = -EINVAL;
+        goto out;
+    }
+    rc = fifo_alloc(d);
+    if (rc) {
+        goto out;
+    }
+    flags = spin_lock_irqsave(&v->fifo->lock);
+    v->fifo->control = (void *)((char *)guest_frame_map(frame) + offset);
+    v->fifo->control_frame = frame;
+    v->fifo->enabled = d->fifo != NULL;
+    spin_unlock_irqrestore(&v->fifo->lock, flags);
+    frame = NULL;
+    if (!d->fifo) {
+        fifo_enable(d);
+    }
+out:
+    spin_unlock(&d->evtchn_lock);
+    guest_frame_put(frame, true);
+    return rc;
+}
+
+int evtchn_fifo_expand_array(struct domain *d, uint64_t gfn)
+{
+    struct frame *frame = guest_frame_get(d, gfn, true);
+    struct evtchn_fifo *fifo;
+    evtchn_port_t port, end;
+    int rc = 0;
+
+    spin_lock(&d->evtchn_lock);
+    fifo = d->fifo;
+    if (!fifo) {
+        rc = -EOPNOTSUPP;
+        goto out;
+    }
+    port = fifo->nr_words;
+    end = port + WORDS_PER_PAGE;
+    if (end > EVTCHN_FIFO_NR_CHANNELS) {
+        rc = -ENOSPC;
+        goto out;
+    }
+    if (!frame) {
+        rc = -EINVAL;
+        goto out;
+    }
+    fifo->pages[port / WORDS_PER_PAGE] = guest_frame_map(frame);
+    fifo->frames[port / WORDS_PER_PAGE] = frame;
+    frame = NULL;
+    __atomic_store_n(&fifo->nr_words, end, __ATOMIC_SEQ_CST); /* pairs with word_of() */
+    for (; port < end && port < d->nr_evtchns; port++) {
+        struct evtchn *e = evtchn_of(d, port);
+
+        if (__atomic_exchange_n(&e->pending, false, __ATOMIC_SEQ_CST)) {
+            evtchn_set_pending(d, port, e);
+        }
+    }
+out:
+    spin_unlock(&d->evtchn_lock);
+    guest_frame_put(frame, true);
+    return rc;
+}
+
+void evtchn_fifo_disable(struct domain *d)
+{
+    struct evtchn_fifo *fifo = d->fifo;
+    unsigned long flags;
+    struct vcpu *v;
+    unsigned int i;
+
+    assert_held(&d->evtchn_lock);
+    if (!fifo) {
+        return;
+    }
+    __atomic_store_n(&d->fifo, NULL, __ATOMIC_RELEASE);
+    domain_for_each_vcpu(d, v, i) {
+        if (!v->fifo) {
+            continue;
+        }
+        flags = spin_lock_irqsave(&v->fifo->lock);
+        v->fifo->enabled = false;
+        v->fifo->control = NULL;
+        memset(v->fifo->tail, 0, sizeof(v->fifo->tail));
+        spin_unlock_irqrestore(&v->fifo->lock, flags);
+    }
+    /* Nobody is inside any more, and nobody comes in. */
+    domain_for_each_vcpu(d, v, i) {
+        if (v->fifo) {
+            guest_frame_put(v->fifo->control_frame, true);
+            v->fifo->control_frame = NULL;
+        }
+    }
+    fifo->nr_words = 0;
+    for (i = 0; i < ARRAY_PAGES; i++) {
+        guest_frame_put(fifo->frames[i], true);
+        fifo->frames[i] = NULL;
+        fifo->pages[i] = NULL;
+    }
+}

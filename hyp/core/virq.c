@@ -1,0 +1,88 @@
+/*
+ * Virtual interrupts: what the hypervisor itself has to tell a domain. Per-vCPU ones (timer, debug) are bound once on each vCPU,
+ * global ones once in the domain, through vCPU 0's slot. Source: public/xen.h, "Virtual interrupts".
+ */
+#include <lodge/errno.h>
+#include "core/evtchn_private.h"
+#include "core/log.h"
+
+bool virq_is_per_vcpu(uint32_t virq)
+{
+    return virq == VIRQ_TIMER || virq == VIRQ_DEBUG || virq == VIRQ_XENOPROF || virq == VIRQ_XENPMU;
+}
+
+static struct vcpu *virq_slot_owner(struct domain *d, uint32_t virq, unsigned int vcpu)
+{
+    return d->vcpus[virq_is_per_vcpu(virq) ? vcpu : 0];
+}
+
+int virq_bind(struct domain *d, uint32_t virq, uint32_t vcpu, evtchn_port_t *port)
+{
+    struct vcpu *v;
+    int rc;
+
+    if (virq >= NR_VIRQS || (!virq_is_per_vcpu(virq) && vcpu != 0)) {
+        return -EINVAL;
+    }
+    virq = (uint32_t)index_nospec(virq, NR_VIRQS);
+    v = domain_vcpu(d, vcpu);
+    if (!v) {
+        return -ENOENT;
+    }
+    spin_lock(&d->evtchn_lock);
+    if (v->virq_to_port[virq]) {
+        rc = -EEXIST;
+        goto out;
+    }
+    rc = evtchn_port_find(d, port);
+    if (rc) {
+        goto out;
+    }
+    if ((__typeof__(v->virq_to_port[0]))*port != *port) {
+        rc = -ENOSPC; /* the slot cannot hold the number */
+        goto out;
+    }
+    evtchn_port_take(d, *port, EVTCHN_VIRQ, virq, vcpu);
+    __atomic_store_n(&v->virq_to_port[virq], *port, __ATOMIC_RELEASE); /* pairs with send() */
+out:
+    spin_unlock(&d->evtchn_lock);
+    return rc;
+}
+
+void virq_unbind(struct domain *d, struct evtchn *e)
+{
+    struct vcpu *v = virq_slot_owner(d, e->value, e->vcpu);
+
+    assert_held(&d->evtchn_lock);
+    __atomic_store_n(&v->virq_to_port[e->value], EVTCHN_NO_PORT, __ATOMIC_RELAXED);
+}
+
+static void send(struct vcpu *v, uint32_t virq)
+{
+    evtchn_port_t port = __atomic_load_n(&v->virq_to_port[virq], __ATOMIC_ACQUIRE);
+
+    if (port != EVTCHN_NO_PORT) {
+        evtchn_set_pending(v->domain, port, evtchn_of(v->domain, port));
+    }
+}
+
+void virq_send_vcpu(struct vcpu *v, uint32_t virq)
+{
+    assert(virq_is_per_vcpu(virq));
+    send(v, virq);
+}
+
+void virq_send_domain(struct domain *d, uint32_t virq)
+{
+    struct vcpu *v = d && d->vcpus ? d->vcpus[0] : NULL;
+
+    assert(virq < NR_VIRQS && !virq_is_per_vcpu(virq));
+    if (v) {
+        send(v, virq);
+    }
+}
+
+void virq_send_global(uint32_t virq)
+{
+    virq_send_domain(dom0, virq);
+}
