@@ -1,0 +1,6 @@
+"""pytest's set-up: the tests' own library is importable as `lib`."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))

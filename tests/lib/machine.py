@@ -1,0 +1,140 @@
+"""One virtual machine on QEMU, and what its serial console says.
+
+    with Machine("lodge", kernel="6.1", mode="check", cpus=2) as machine:
+        machine.expect("lodge: done", timeout=120)
+        machine.expect_exit(timeout=30)
+        print(machine.section("interrupts"))
+
+The first argument is "native" (the kernel alone), "xen" (Debian's Xen 4.17 beneath it) or
+"lodge". All three boot the same kernel and the same image, with the same options for the guest.
+"""
+
+import re
+import shlex
+
+import pexpect
+
+from . import artifacts
+
+TAIL_LINES = 40
+
+
+class BootError(Exception):
+    """The machine did not do what was expected; the message carries its console's last lines."""
+
+
+def kernel_console(hypervisor):
+    return "ttyS0" if hypervisor == "native" else "hvc0"
+
+
+def module_argument(path, command_line):
+    """One module of -initrd: a comma separates modules, so one inside is written twice."""
+    return " ".join([str(path), command_line]).strip().replace(",", ",,")
+
+
+class Machine:
+    """Started when made, stopped when the `with` block ends.
+
+    hypervisor      "native", "xen" or "lodge"
+    kernel          "6.1" or "6.12" as packaged
+    mode            what the guest does: lodge.mode= of tests/image/init
+    cpus, memory    of the machine, as QEMU's -smp and -m take them
+    cpu             QEMU's -cpu; qemu "installed", "10.0" or a path
+    icount          count instructions: one per nanosecond, one per tick of the timestamp counter
+    options         further words for the hypervisor; kernel_options: for the kernel
+    modules         instead of kernel and image: a list of (path, command line); may be empty
+    machine         QEMU's -machine; reboot: whether a reset starts it anew or ends QEMU
+    """
+
+    def __init__(self, hypervisor, *, kernel="6.1", mode="wait", cpus=1, memory="1G", cpu="qemu64",
+                 qemu="installed", icount=False, options="", kernel_options="", modules=None,
+                 machine="pc", reboot=False):
+        self.log = ""
+        self.command = [artifacts.qemu(qemu), "-nodefaults", "-no-user-config", "-display", "none",
+                        "-serial", "stdio", "-machine", machine, "-cpu", cpu, "-smp", str(cpus),
+                        "-m", memory]
+        if icount:
+            self.command += ["-accel", "tcg", "-icount", "shift=0,sleep=off"]
+        else:
+            self.command += ["-accel", "tcg,thread=multi" if cpus > 1 else "tcg"]
+        if not reboot:
+            self.command += ["-no-reboot"]
+        guest = f"console={kernel_console(hypervisor)} panic=-1 lodge.mode={mode} {kernel_options}"
+        if modules is None:
+            modules = [(artifacts.kernel_directory(kernel) / "vmlinuz", guest),
+                       (artifacts.initramfs(kernel), "")]
+        self.command += boot_arguments(hypervisor, options, modules)
+        self._process = pexpect.spawn(self.command[0], self.command[1:], encoding="utf-8",
+                                      codec_errors="replace", echo=False, timeout=60,
+                                      dimensions=(24, 1000))
+        self._process.logfile_read = self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.stop()
+
+    def write(self, text):
+        """pexpect's log: everything the console said."""
+        self.log += text.replace("\r", "")
+
+    def flush(self):
+        """pexpect's log wants one."""
+
+    def expect(self, pattern, timeout):
+        """Wait until the console says what the regular expression matches; returns the match."""
+        try:
+            self._process.expect(pattern, timeout=timeout)
+        except pexpect.TIMEOUT:
+            raise self.error(f"console did not say '{pattern}' within {timeout} s") from None
+        except pexpect.EOF:
+            raise self.error(f"QEMU ended before the console said '{pattern}'") from None
+        return self._process.match
+
+    def expect_exit(self, timeout):
+        """Wait until QEMU ends, by power-off or (without reboot=True) by reset."""
+        try:
+            self._process.expect(pexpect.EOF, timeout=timeout)
+        except pexpect.TIMEOUT:
+            raise self.error(f"QEMU did not end within {timeout} s") from None
+        self._process.close()
+        if self._process.exitstatus != 0:
+            raise self.error(f"QEMU ended with status {self._process.exitstatus}, "
+                             f"signal {self._process.signalstatus}")
+
+    def send(self, text):
+        """Type on the console."""
+        self._process.send(text)
+
+    def stop(self):
+        """End QEMU if it still runs."""
+        if self._process.isalive():
+            self._process.close(force=True)
+
+    def section(self, name):
+        """What /etc/checks wrote to the console under this name, as a list of lines."""
+        match = re.search(rf"^lodge: begin {name}\n(.*?)^lodge: end {name}$", self.log, re.M | re.S)
+        if not match:
+            raise self.error(f"no section '{name}' on the console")
+        return [line for line in match[1].splitlines() if not line.startswith(("(XEN)", "(lodge)"))]
+
+    def error(self, what):
+        """A BootError with this message, the command and the end of the console."""
+        tail = "\n".join(self.log.splitlines()[-TAIL_LINES:])
+        return BootError(f"{what}\n{shlex.join(self.command)}\n--- console ---\n{tail}")
+
+
+def boot_arguments(hypervisor, options, modules):
+    """QEMU's arguments that boot the modules natively or on a hypervisor.
+
+    On its command line the hypervisor gets its console and `options`.
+    """
+    if hypervisor == "native":
+        (kernel, command_line), (image, _) = modules
+        return ["-kernel", str(kernel), "-append", command_line, "-initrd", str(image)]
+    arguments = ["-kernel", str(artifacts.hypervisor(hypervisor)),
+                 "-append", f"console=com1 com1=115200,8n1 {options}".strip()]
+    if modules:
+        arguments += ["-initrd", ",".join(module_argument(*module) for module in modules)]
+    return arguments
