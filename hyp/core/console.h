@@ -8,19 +8,28 @@
 #include <lodge/compiler.h>
 
 struct console_driver {
-    const char *name;                                            /* as in console=: "com1", "vga" */
-    void (*write)(struct console_driver *c, const char *s, size_t n); /* called with the console lock held */
-    void (*flush)(struct console_driver *c);                     /* wait until all is out; may be NULL */
+    const char *name; /* as in console=: "com1", "vga" */
+    /* Called with the console lock held, interrupts off. Lines end in "\n": a terminal's driver adds the carriage return. */
+    void (*write)(struct console_driver *c, const char *s, size_t n);
+    void (*flush)(struct console_driver *c); /* wait until all is out; may be NULL */
 };
 
-/* Drivers register early; console= (default "com1,vga") chooses among them. Returns 0, -ENODEV (not chosen), -ENOSPC. */
+/*
+ * Drivers register early; console= (default "com1,vga") chooses among them. A driver is given what the ring holds already.
+ * Returns 0; -ENODEV console= does not name it; -ENOSPC too many. On error the driver is not used.
+ */
 int console_add(struct console_driver *c);
-void console_init_options(void);      /* after the command line is parsed */
+void console_init_options(void);      /* after the command line is parsed: lets go of drivers that console= does not name */
+void console_ring_grow(void);         /* once, when the heap is up: the ring becomes as large as conring_size= asks */
 void console_input(char c);           /* from a driver's receive interrupt: to dom0's ring + VIRQ_CONSOLE, or a debug key */
-void console_force_sync(void);        /* from now on nothing is dropped or deferred (reports) */
+void console_force_sync(void);        /* from now on nothing is dropped or deferred (reports); never waits for a lock long */
+extern bool console_sync;             /* sync_console, or forced: a driver with a queue of its own must not use it */
+
 void console_write_raw(const char *s, size_t n);                 /* to drivers and ring, as it is */
+void console_write_lines(const char *s, size_t n);               /* the same; the log's mark is put before every line */
+void console_write_dom0(const char *s, size_t n);                /* to drivers; to the ring if console_to_ring asks */
 size_t console_read_input(char *to, size_t room);                /* dom0's CONSOLEIO_read */
-/* sysctl readconsole: copies ring content from *index on; advances *index. */
+/* sysctl readconsole: copies ring content from *index on (or the oldest, if that is gone); advances *index; clear: forgets it. */
 size_t console_read_ring(char *to, size_t room, uint32_t *index, bool clear);
 
 #endif

@@ -35,28 +35,36 @@ BUILD_ASSERT(sizeof(struct frame) == 32);
 #define FRAME_OWNER_XEN   0x7ff2U      /* DOMID_XEN: shared read-only with privileged domains (M2P, trace, console) */
 #define FRAME_OWNER_IO    0x7ff1U      /* DOMID_IO: memory-mapped devices */
 
-extern struct frame *frame_table;      /* virtual array indexed by frame number; sparse holes are not mapped */
+/* Defined in frame.c, set by the architecture before the first frames_init_add(). */
+extern struct frame *frame_table;      /* virtual array indexed by frame number, zeroed; sparse holes are not mapped */
 extern uint64_t max_frame;             /* frames [0, max_frame) may be asked about with frame_valid() */
 
 bool frame_valid(mfn_t mfn);           /* has an entry in the table (RAM; holes have none). Arch-supplied */
 static inline struct frame *frame_of(mfn_t mfn) { return &frame_table[mfn.n]; } /* frame_valid(mfn) */
 static inline mfn_t frame_mfn(const struct frame *f) { return MFN((uint64_t)(f - frame_table)); }
 
-/* Heap. Runs of 1 << order frames, aligned to their size. */
+/*
+ * Heap (heap.c). Runs of 1 << order frames, aligned to their size. Contents are never looked at; a run without an address
+ * limit comes from as high as there is. Not from an interrupt.
+ */
 #define FRAME_MAX_ORDER 18
 #define FRAMES_ANY_ADDRESS 64
-void frames_init_add(mfn_t start, mfn_t end);          /* boot: give RAM to the heap */
-struct frame *frames_alloc(unsigned int order, unsigned int address_bits) MUST_CHECK; /* below 1 << address_bits; contents undefined; NULL */
+void frames_init_add(mfn_t start, mfn_t end);          /* boot: give RAM to the heap, also what was FRAME_RESERVED till now */
+struct frame *frames_alloc(unsigned int order, unsigned int address_bits) MUST_CHECK; /* below 1 << address_bits; contents undefined, count 0; NULL */
 void frames_free(struct frame *f, unsigned int order); /* count must be 0 or FRAME_HEAP */
 uint64_t frames_free_count(void);
-uint64_t frames_total_count(void);
+uint64_t frames_total_count(void);                     /* ever given to the heap */
+uint64_t frames_free_below(unsigned int address_bits); /* free frames below 1 << address_bits */
+void heap_dump(void);                                  /* debug key 'm' */
 /* Hypervisor memory: mapped, zeroed, FRAME_HEAP. NULL if none. */
 void *heap_alloc_pages(unsigned int order) MUST_CHECK;
-void heap_free_pages(void *va, unsigned int order);
+void heap_free_pages(void *va, unsigned int order);    /* NULL is fine */
 
 /*
- * References. frame_get succeeds only for an allocated frame owned by d (d->id). The last frame_put frees it.
- * frame_get_any: whoever owns it; the owner is stable while the reference is held.
+ * References (frame.c), without locks. Both gets succeed only for a frame that has a reference: in use, and owned by a domain.
+ * frame_get: by d. frame_get_any: whoever owns it; the owner is stable while the reference is held.
+ * The last frame_put gives the frame back: to the heap, out of its owner's list and count, or, FRAME_EXTRA, to the hypervisor,
+ * whose FRAME_HEAP page it is again. Until it has run to its end, a frame with no reference may still be seen in the list.
  */
 bool frame_get(struct frame *f, const struct domain *d) MUST_CHECK;
 bool frame_get_any(struct frame *f) MUST_CHECK;
@@ -64,11 +72,23 @@ void frame_put(struct frame *f);
 /* The owner gives the frame up: drops FRAME_ALLOCATED's reference once. False if that had happened already. */
 bool frame_drop_allocation(struct frame *f);
 
-/* Allocate for a domain: counted against max_pages, linked in its list, FRAME_ALLOCATED + 1 reference. NULL: quota or memory. */
+/*
+ * Allocate for a domain: counted against max_pages, linked in its list, FRAME_ALLOCATED, whose reference is the only one.
+ * Zeroed, so that nobody's bytes leak, unless the caller overwrites or zeroes all itself. A domain that owns a frame stays
+ * referenced. NULL: quota, memory, or the domain is dying.
+ */
+#define DOMAIN_FRAMES_UNCLEARED 1U
 struct frame *domain_frames_alloc(struct domain *d, unsigned int order, unsigned int address_bits) MUST_CHECK;
-/* Boot and special pages: hand an allocated run to d. 0, -ENOMEM over quota, -EINVAL dying. */
+struct frame *domain_frames_alloc_flags(struct domain *d, unsigned int order, unsigned int address_bits,
+                                        unsigned int flags) MUST_CHECK;
+/* Boot and special pages: hand a run from frames_alloc() to d, contents and all. 0, -ENOMEM over quota, -EINVAL dying. */
 int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order) MUST_CHECK;
-/* A hypervisor page becomes shareable with d (shared_info, grant frames): one FRAME_EXTRA reference, owner d, zeroed by caller. */
+/*
+ * A page of heap_alloc_pages(0) becomes shareable with d (shared_info, grant frames): FRAME_EXTRA, owner d, contents as the
+ * caller left them, FRAME_ALLOCATED with the only reference. frame_drop_allocation() takes it back; once the last reference
+ * has gone it may be freed (frame_shared() tells). Such a page keeps d referenced.
+ */
 void frame_share_with(struct frame *f, struct domain *d);
+bool frame_shared(const struct frame *f);
 
 #endif

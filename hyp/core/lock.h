@@ -9,12 +9,19 @@
 #include "core/lock_rank.h"
 
 struct spinlock {
-    uint32_t tickets; /* low half: now serving; high half: next ticket */
-    uint16_t rank;    /* enum lock_rank */
-    uint16_t owner;   /* CPU + 1 of the holder, 0 when free; only the holder's own reading of it means anything */
+    union {
+        uint32_t tickets;
+        struct {
+            uint16_t serving; /* whose turn it is */
+            uint16_t next;    /* what the next to come draws */
+        };
+    };
+    uint8_t rank;             /* enum lock_rank */
+    bool irqsafe;             /* was taken with irqsave once: interrupts must be off always (debug builds) */
+    uint16_t owner;           /* CPU + 1 of the holder, 0 when free; only the holder's own reading of it means anything */
 };
 
-#define SPINLOCK_INIT(r) { .tickets = 0, .rank = (r), .owner = 0 }
+#define SPINLOCK_INIT(r) { .rank = (r) }
 
 void spin_init(struct spinlock *l, enum lock_rank rank);
 void spin_lock(struct spinlock *l);
@@ -26,8 +33,15 @@ void spin_lock_irq(struct spinlock *l); /* interrupts are known to be on */
 void spin_unlock_irq(struct spinlock *l);
 bool spin_held(const struct spinlock *l); /* by this CPU */
 
-/* For a fatal report: takes the lock by force after a bounded wait. */
+/*
+ * For a fatal report: takes the lock by force after a bounded wait, from whoever does not give it back.
+ * It is released with spin_unlock(); a holder that was robbed finds its own release without effect.
+ */
 void spin_lock_forced(struct spinlock *l);
+/* No rank, recursion or interrupt check from now on: a report must get through whatever was held. */
+void spin_checks_off(void);
+/* Debug builds: stops unless this CPU holds nothing (it is about to return to a guest or to idle). */
+void spin_assert_none_held(void);
 
 #define assert_held(l) assert(spin_held(l))
 

@@ -26,8 +26,8 @@ enum lock_rank {
     RANK_IRQ,          /* struct irq_desc */
     RANK_IOAPIC,       /* I/O APIC and PCI configuration registers */
     RANK_SCHED,        /* a CPU's run queue; of two queues the lower CPU first */
-    RANK_TIMER,        /* a CPU's timer heap */
-    RANK_WORK,         /* a CPU's deferred work list */
+    RANK_TIMER,        /* a CPU's timer heap; of two heaps the lower CPU first */
+    RANK_WORK,         /* the CPUs' deferred work lists */
     RANK_TIME,         /* platform clock */
     RANK_SERIAL,       /* one serial port */
     RANK_CONSOLE,      /* console ring and output */

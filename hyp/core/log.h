@@ -1,10 +1,11 @@
 /*
  * What the hypervisor says. Levels and thresholds as Xen's loglvl= and guest_loglvl=: a message about or provoked by a
- * guest uses the log_guest_* form, which is rate-limited and names the domain.
+ * guest uses the log_guest_* form, which is rate-limited and names the vCPU. A log_* call is one line: the newline is added.
  */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
 
+#include <stdarg.h>
 #include <lodge/compiler.h>
 
 struct vcpu;
@@ -13,7 +14,9 @@ enum log_level { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
 void log_print(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 void log_print_guest(enum log_level level, const struct vcpu *v, const char *fmt, ...) PRINTF(3, 4); /* v == NULL: current */
-void console_printf(const char *fmt, ...) PRINTF(1, 2); /* no level, no limit: banners, debug keys, reports */
+/* No level, no limit: banners, debug keys, reports. Lines end where fmt says "\n"; each begins with the log's mark. */
+void console_printf(const char *fmt, ...) PRINTF(1, 2);
+void console_vprintf(const char *fmt, va_list args);
 
 #define log_err(...)     log_print(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_print(LOG_WARNING, __VA_ARGS__)
@@ -30,10 +33,26 @@ void console_printf(const char *fmt, ...) PRINTF(1, 2); /* no level, no limit: b
  */
 NORETURN void panic(const char *fmt, ...) PRINTF(1, 2);
 NORETURN void stop(const char *fmt, ...) PRINTF(1, 2);
+/* The end of a report that somebody else has written: waits a moment for a reader, then reboots or halts. */
+NORETURN void report_end(void);
+
+extern bool opt_noreboot;
 
 #define assert(cond)                                                                               \
     ((cond) ? (void)0 : panic("assertion failed: %s (%s:%d)", #cond, __FILE__, __LINE__))
 
+/*
+ * printf.c: %d %i %u %x %X %o %c %s %p %% with flags - 0 + space #, width, precision (also *), and h hh l ll z j t.
+ * %pS prints an address as function+offset. Both return the length that the text would have, and end it with NUL if room > 0.
+ */
+#if __STDC_HOSTED__ /* beside a C library, which has its own */
+#define snprintf  lodge_snprintf
+#define vsnprintf lodge_vsnprintf
+#endif
 int snprintf(char *to, size_t room, const char *fmt, ...) PRINTF(3, 4);
+int vsnprintf(char *to, size_t room, const char *fmt, va_list args) PRINTF(3, 0);
+
+/* For %pS, supplied by an architecture that can: the function addr lies in, NULL if none. */
+const char *symbol_name(uint64_t addr, uint64_t *offset) __attribute__((weak));
 
 #endif

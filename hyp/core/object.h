@@ -4,6 +4,7 @@
 
 #include <lodge/compiler.h>
 
+/* Not from an interrupt. Size 0 counts as 1. */
 void *object_alloc(size_t size) MUST_CHECK;                   /* zeroed; NULL if no memory; aligned to 16, or size if a power of two <= 4096 */
 void *object_alloc_array(size_t n, size_t size) MUST_CHECK;   /* refuses overflow */
 void object_free(void *p);                                    /* NULL is fine */

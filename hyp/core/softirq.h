@@ -9,6 +9,7 @@ enum softirq {
     SOFTIRQ_TIMER,
     SOFTIRQ_SCHED,      /* last thing a CPU does with the old vCPU: may not return */
     SOFTIRQ_WORK,
+    SOFTIRQ_CONSOLE,    /* debug keys, and dom0's notice of new lines in the ring */
     SOFTIRQ_ARCH,       /* x86: time calibration */
     NR_SOFTIRQS,
 };
@@ -16,8 +17,8 @@ enum softirq {
 DECLARE_PER_CPU(uint32_t, softirq_bits); /* tested by the assembly return path: keep it first and 32-bit */
 
 void softirq_register(enum softirq nr, void (*fn)(void));
-void softirq_raise(enum softirq nr);                        /* on this CPU */
-void softirq_raise_cpu(unsigned int cpu, enum softirq nr);  /* pokes it */
+void softirq_raise(enum softirq nr);                        /* on this CPU; any context */
+void softirq_raise_cpu(unsigned int cpu, enum softirq nr);  /* pokes it; any context */
 void softirq_process(void);                                 /* until none is pending; interrupts on. SCHED last */
 static inline bool softirq_pending(void)
 {
@@ -27,19 +28,23 @@ static inline bool softirq_pending(void)
 /* True when a long operation must stop and be continued (something waits for this CPU). Cheap. */
 static inline bool preempt_requested(void) { return softirq_pending(); }
 
-/* Deferred work: runs once on the CPU it was scheduled on, interrupts on, no locks held; may reschedule itself. */
+/*
+ * Deferred work: runs once on the CPU it was scheduled on, interrupts on, no locks held; may reschedule itself. Never on two
+ * CPUs at once: scheduled for another CPU while it runs, it starts there after it has finished here.
+ */
 struct work {
-    struct list link;
+    struct list link;       /* a CPU's queue; under the lock of softirq.c, as is the rest */
     void (*fn)(void *data);
     void *data;
-    unsigned int cpu;
+    unsigned int cpu;       /* where it is to run, or runs */
     bool scheduled, running, dead;
 };
 
 void work_init(struct work *w, void (*fn)(void *data), void *data);
-void work_schedule(struct work *w);
+void work_schedule(struct work *w); /* on this CPU; nothing if it is scheduled already, or dead */
 void work_schedule_cpu(struct work *w, unsigned int cpu);
-void work_kill(struct work *w); /* waits until it does not run and never will */
-void softirq_init(void);
+void work_kill(struct work *w); /* waits until it does not run (unless called by itself) and never will */
+void work_cpu_migrate_all(unsigned int from); /* CPU gone offline: its queue moves to this CPU */
+void softirq_init(void);        /* boot CPU, before the first work_schedule() */
 
 #endif

@@ -1,0 +1,199 @@
+/* References to frames, and the frames of a domain. */
+#include "core/frame.h"
+#include <lodge/errno.h>
+#include <lodge/string.h>
+#include "core/domain.h"
+#include "core/lock.h"
+#include "core/log.h"
+
+struct frame *frame_table READ_MOSTLY;
+uint64_t max_frame READ_MOSTLY;
+
+bool frame_get_any(struct frame *f)
+{
+    uint64_t count = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
+
+    do {
+        uint64_t refs = count & FRAME_COUNT_MASK;
+
+        if (!refs || refs == FRAME_COUNT_MASK) {
+            return false;
+        }
+        /* Acquire pairs with the release that published the frame: owner and contents are seen. */
+    } while (!__atomic_compare_exchange_n(&f->count, &count, count + 1, true, __ATOMIC_ACQUIRE,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+bool frame_get(struct frame *f, const struct domain *d)
+{
+    if (!frame_get_any(f)) {
+        return false;
+    }
+    /* Only now is the owner stable: before, the frame might have been freed and given to another. */
+    if (f->owner == d->id) {
+        return true;
+    }
+    frame_put(f);
+    return false;
+}
+
+/* Owner's page_lock held. */
+static void page_list_append(struct domain *d, struct frame *f)
+{
+    uint32_t n = (uint32_t)frame_mfn(f).n;
+
+    f->next = FRAME_LINK_NONE;
+    f->prev = d->page_list_tail;
+    if (f->prev == FRAME_LINK_NONE) {
+        d->page_list = n;
+    } else {
+        frame_of(MFN(f->prev))->next = n;
+    }
+    d->page_list_tail = n;
+}
+
+static void page_list_remove(struct domain *d, struct frame *f)
+{
+    if (f->prev == FRAME_LINK_NONE) {
+        d->page_list = f->next;
+    } else {
+        frame_of(MFN(f->prev))->next = f->next;
+    }
+    if (f->next == FRAME_LINK_NONE) {
+        d->page_list_tail = f->prev;
+    } else {
+        frame_of(MFN(f->next))->prev = f->prev;
+    }
+    f->next = f->prev = FRAME_LINK_NONE;
+}
+
+/* Owning frames, of either kind, is worth one reference on the domain. page_lock held. */
+static bool owns_frames(const struct domain *d)
+{
+    return d->nr_pages || d->nr_extra_pages;
+}
+
+/* The last reference is gone; the owner is still referenced through this very frame. */
+static void frame_release(struct frame *f, uint64_t flags)
+{
+    struct domain *d = domain_by_id(f->owner);
+    bool last;
+
+    assert(d);
+    spin_lock(&d->page_lock);
+    if (flags & FRAME_EXTRA) {
+        d->nr_extra_pages--;
+    } else {
+        page_list_remove(d, f);
+        d->nr_pages--;
+    }
+    last = !owns_frames(d);
+    spin_unlock(&d->page_lock);
+
+    arch_frame_released(f, d);
+    if (flags & FRAME_EXTRA) {
+        f->owner = FRAME_OWNER_NONE;
+        f->type = 0;
+        __atomic_store_n(&f->count, FRAME_HEAP, __ATOMIC_RELEASE); /* pairs with frame_shared() */
+    } else {
+        __atomic_store_n(&f->count, 0, __ATOMIC_RELAXED);
+        frames_free(f, 0);
+    }
+    if (last) {
+        domain_put(d);
+    }
+}
+
+void frame_put(struct frame *f)
+{
+    /* Release: our use of the frame is over before the next owner's begins; acquire: the others' too, for the last. */
+    uint64_t left = __atomic_sub_fetch(&f->count, 1, __ATOMIC_ACQ_REL);
+
+    assert((left & FRAME_COUNT_MASK) != FRAME_COUNT_MASK);
+    if (!(left & FRAME_COUNT_MASK)) {
+        frame_release(f, left);
+    }
+}
+
+bool frame_drop_allocation(struct frame *f)
+{
+    if (!(__atomic_fetch_and(&f->count, ~FRAME_ALLOCATED, __ATOMIC_ACQ_REL) & FRAME_ALLOCATED)) {
+        return false;
+    }
+    frame_put(f);
+    return true;
+}
+
+/* The frame is the domain's from here on: everything else about it was written before. */
+static void frame_publish(struct frame *f, struct domain *d, uint64_t flags)
+{
+    f->owner = d->id;
+    f->type = 0;
+    arch_frame_assigned(f, d);
+    __atomic_store_n(&f->count, flags | FRAME_ALLOCATED | 1, __ATOMIC_RELEASE);
+}
+
+int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order)
+{
+    uint64_t n = 1ULL << order;
+    int rc = 0;
+
+    spin_lock(&d->page_lock);
+    if (d->is_dying) {
+        rc = -EINVAL;
+    } else if (d->nr_pages > d->max_pages || n > d->max_pages - d->nr_pages) {
+        rc = -ENOMEM;
+    } else {
+        if (!owns_frames(d)) {
+            domain_get_ref(d);
+        }
+        d->nr_pages += n;
+        for (uint64_t i = 0; i < n; i++) {
+            page_list_append(d, &f[i]);
+            frame_publish(&f[i], d, 0);
+        }
+    }
+    spin_unlock(&d->page_lock);
+    return rc;
+}
+
+struct frame *domain_frames_alloc_flags(struct domain *d, unsigned int order,
+                                        unsigned int address_bits, unsigned int flags)
+{
+    struct frame *f = frames_alloc(order, address_bits);
+
+    if (!f) {
+        return NULL;
+    }
+    if (!(flags & DOMAIN_FRAMES_UNCLEARED)) {
+        memset(arch_map_frame(frame_mfn(f)), 0, PAGE_SIZE << order);
+    }
+    if (domain_frames_assign(d, f, order)) {
+        frames_free(f, order);
+        return NULL;
+    }
+    return f;
+}
+
+struct frame *domain_frames_alloc(struct domain *d, unsigned int order, unsigned int address_bits)
+{
+    return domain_frames_alloc_flags(d, order, address_bits, 0);
+}
+
+void frame_share_with(struct frame *f, struct domain *d)
+{
+    assert(f->count == FRAME_HEAP);
+    spin_lock(&d->page_lock);
+    if (!owns_frames(d)) {
+        domain_get_ref(d);
+    }
+    d->nr_extra_pages++;
+    frame_publish(f, d, FRAME_EXTRA);
+    spin_unlock(&d->page_lock);
+}
+
+bool frame_shared(const struct frame *f)
+{
+    return __atomic_load_n(&f->count, __ATOMIC_ACQUIRE) & FRAME_EXTRA;
+}
