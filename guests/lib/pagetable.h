@@ -21,6 +21,7 @@
 #define PTE_PSE 0x080UL /* levels 2 and 3 */
 #define PTE_G 0x100UL
 #define PTE_AVAIL 0xe00UL
+#define PTE_IGNORED 0x7ff0000000000000UL
 #define PTE_NX (1UL << 63)
 #define PTE_FRAME 0x000ffffffffff000UL
 

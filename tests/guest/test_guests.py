@@ -14,6 +14,10 @@ GUESTS = {
     "priv": ("", ()),
     "cpuid": ("", ()),
     "msr": ("", ()),
+    "pagetables": ("", ()),
+    "mmu": ("", ()),
+    "mmuext": ("", ()),
+    "segments": ("", ()),
     # QEMU before 8 reports twice the vector of `int n` in long mode, and Xen believes it.
     "softint": ("", ("int-",)),
 }
