@@ -24,6 +24,7 @@ struct acpi_reg {
     uint8_t space;                /* 0 memory, 1 I/O */
     uint8_t bits;
     uint64_t address;             /* 0: absent */
+    void *va;                     /* mapped, when in memory */
 };
 
 struct acpi_info {
@@ -95,6 +96,8 @@ const void *acpi_table_find(const char *signature, unsigned int nth);
  * Source: public/platform.h, XENPF_enter_acpi_sleep; Xen 4.17 xen/arch/x86/acpi/power.c acpi_enter_sleep.
  */
 int acpi_sleep(uint32_t state, uint32_t a, uint32_t b, bool extended) MUST_CHECK;
+/* Off, with the values of an earlier acpi_sleep(). Returns if there were none, or nothing happened. */
+void acpi_power_off(void);
 void acpi_reset(void); /* returns if there is no reset register, or it did nothing */
 
 #endif

@@ -7,10 +7,8 @@
 #define X86_PLATFORM_IRQ_H
 
 #include <lodge/types.h>
-#include "core/lock.h"
 
 struct cpu_user_regs;
-struct cpumap;
 struct domain;
 struct msi_entry;
 
@@ -48,14 +46,14 @@ unsigned int irq_alloc_msi(struct msi_entry *msi) MUST_CHECK;
 void irq_free_msi(unsigned int irq);  /* nobody is bound to it */
 
 /*
- * Guests' side: called by pirq.c. bind: 0, -EINVAL, -EBUSY (the hypervisor's, or exclusive), -ENOSPC. An interrupt calls
- * pirq_deliver(d, pirq), which returns true when the line must wait for irq_guest_eoi().
+ * Guests' side: called by pirq.c. bind: 0, -EINVAL, -EBUSY (the hypervisor's, exclusive, or too many), -ENOSPC. An interrupt becomes
+ * pirq_send(d, pirq) for each guest; a level-triggered line then stays masked until all of them said irq_guest_eoi().
  */
 #define IRQ_MAX_GUESTS 4
 int irq_guest_bind(unsigned int irq, struct domain *d, uint32_t pirq, bool share, unsigned int cpu) MUST_CHECK;
 void irq_guest_unbind(unsigned int irq, struct domain *d);
 void irq_guest_eoi(unsigned int irq, struct domain *d); /* d has served it */
-bool irq_guest_needs_eoi(unsigned int irq);             /* level-triggered, or a message that must be masked meanwhile */
+bool irq_guest_needs_eoi(unsigned int irq);             /* level-triggered */
 bool irq_guest_shared(unsigned int irq);
 void irq_set_affinity(unsigned int irq, unsigned int cpu);
 /* Wait until no CPU is inside this interrupt's handler. No lock held. */

@@ -28,7 +28,4 @@ bool pirq_shared(struct domain *d, uint32_t pirq);
 int pirq_eoi(struct domain *d, uint32_t pirq) MUST_CHECK;                    /* -EINVAL */
 int pirq_eoi_map_register(struct domain *d, uint64_t gmfn, bool auto_unmask) MUST_CHECK; /* -EINVAL, -EBUSY */
 
-/* From the interrupt: irq.c has marked d as owing an EOI if one is needed. */
-void pirq_deliver(struct domain *d, uint32_t pirq);
-
 #endif
