@@ -1,0 +1,98 @@
+/* GNTTABOP_copy: the hypervisor copies within two pages, each named by a grant reference or by a frame of the caller's own. */
+#include <lodge/errno.h>
+#include <lodge/string.h>
+#include "core/gnttab_private.h"
+#include "core/guest_frame.h"
+
+/* One page of a copy, as far as it is held. All zero: nothing is. */
+struct side {
+    struct domain *d;
+    struct frame *frame;
+    grant_ref_t ref;
+    unsigned int uses; /* of the grant; 0: not pinned */
+    bool writable;
+};
+
+static int side_find(struct vcpu *caller, struct side *s, const struct gnttab_copy_ptr *ptr, bool by_ref)
+{
+    if (!by_ref && ptr->domid != DOMID_SELF) {
+        return GNTST_permission_denied; /* only one's own frames go without a grant */
+    }
+    s->d = domain_get(domid_resolve(caller, ptr->domid));
+    return s->d ? GNTST_okay : GNTST_bad_domain;
+}
+
+static int side_hold(struct vcpu *caller, struct side *s, const struct gnttab_copy_ptr *ptr, bool by_ref,
+                     bool write)
+{
+    int rc = GNTST_okay;
+
+    if (by_ref) {
+        unsigned int uses = USE(write ? GRANT_HOST_WRITE : GRANT_HOST_READ);
+
+        rc = grant_pin(s->d, ptr->u.ref, caller->domain, uses, false, &s->frame);
+        if (!rc) {
+            s->uses = uses;
+            s->ref = ptr->u.ref;
+        }
+    } else {
+        s->frame = guest_frame_get(s->d, ptr->u.gmfn, false);
+        rc = s->frame ? GNTST_okay : GNTST_bad_page;
+    }
+    if (!rc && write) {
+        s->writable = guest_frame_get_writable(s->frame);
+        rc = s->writable ? GNTST_okay : GNTST_general_error;
+    }
+    return rc;
+}
+
+static void side_release(struct side *s)
+{
+    guest_frame_put(s->frame, s->writable);
+    if (s->uses) {
+        grant_unpin(s->d, s->ref, s->uses);
+    }
+    domain_put(s->d);
+}
+
+static int copy(struct vcpu *caller, const struct gnttab_copy *op)
+{
+    bool source_by_ref = op->flags & GNTCOPY_source_gref, dest_by_ref = op->flags & GNTCOPY_dest_gref;
+    struct side source = { 0 }, dest = { 0 };
+    int rc;
+
+    rc = side_find(caller, &source, &op->source, source_by_ref);
+    if (!rc) {
+        rc = side_find(caller, &dest, &op->dest, dest_by_ref);
+    }
+    if (!rc) {
+        rc = side_hold(caller, &source, &op->source, source_by_ref, false);
+    }
+    if (!rc) {
+        rc = side_hold(caller, &dest, &op->dest, dest_by_ref, true);
+    }
+    if (rc) {
+        goto out;
+    }
+    if (!range_within(op->source.offset, op->len, PAGE_SIZE) ||
+        !range_within(op->dest.offset, op->len, PAGE_SIZE)) {
+        rc = GNTST_bad_copy_arg;
+        goto out;
+    }
+    /* Both may be the same page. */
+    memmove((char *)guest_frame_map(dest.frame) + index_nospec(op->dest.offset, PAGE_SIZE),
+            (const char *)guest_frame_map(source.frame) + index_nospec(op->source.offset, PAGE_SIZE),
+            op->len);
+out:
+    side_release(&dest);
+    side_release(&source);
+    return rc;
+}
+
+void op_copy(struct vcpu *caller, void *arg, struct grant_unmaps *unmaps)
+{
+    struct gnttab_copy *op = arg;
+
+    (void)unmaps;
+    op->status = (int16_t)copy(caller, op);
+}
