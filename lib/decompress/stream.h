@@ -118,37 +118,46 @@ static inline void copy8(uint8_t *to, const uint8_t *from)
     __builtin_memcpy(to, &v, sizeof(v));
 }
 
-/* Bytes that match_copy() and literal_copy() may write past their end when told that there is room. */
+/* Room that the copies below want behind their end; what it holds is lost. */
 #define COPY_SLACK 8
 
-/* Copies @len >= 1 bytes in steps of 8; up to COPY_SLACK - 1 bytes beyond are read and written. */
+/* Copies @len bytes in steps of 8; up to COPY_SLACK bytes more are read and written. */
 static ALWAYS_INLINE void literal_copy(uint8_t *to, const uint8_t *from, size_t len)
 {
-    uint8_t *end = to + len;
+    uint8_t *stop = to + len;
 
     do {
         copy8(to, from);
         to += 8;
         from += 8;
-    } while (to < end);
+    } while (to < stop);
 }
 
 /*
- * Repeats @len >= 1 bytes from @distance >= 1 bytes back, where the source may run into what is being written: that
- * is how all these formats spell a repeated pattern. @end is the end of the buffer.
+ * Repeats @len >= 1 bytes from @distance >= 1 bytes back. The source may run into what is being written: that is
+ * how all these formats spell a repeated pattern. @end is the end of the buffer.
  */
 static ALWAYS_INLINE void match_copy(uint8_t *to, size_t distance, size_t len, const uint8_t *end)
 {
     const uint8_t *from = to - distance;
     uint8_t *stop = to + len;
 
-    if (likely(distance >= 8 && (size_t)(end - to) >= len + COPY_SLACK)) {
-        literal_copy(to, from, len);
+    if (unlikely((size_t)(end - to) < len + COPY_SLACK)) {
+        do {
+            *to++ = *from++;
+        } while (to < stop);
         return;
     }
-    do {
-        *to++ = *from++;
-    } while (to < stop);
+    /* Of these 8 bytes only @distance are right, but with them the pattern is twice as long. */
+    while (unlikely(distance < 8)) {
+        copy8(to, from);
+        to += distance;
+        if (to >= stop) {
+            return;
+        }
+        distance *= 2;
+    }
+    literal_copy(to, from, (size_t)(stop - to));
 }
 
 #endif

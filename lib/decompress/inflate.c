@@ -1,0 +1,559 @@
+/*
+ * DEFLATE: RFC 1951.
+ *
+ * Bits are taken from a 64-bit reservoir, lowest first. A table entry says all that its code stands for, so that a
+ * length or distance with its extra bits costs one look-up:
+ *   bits  0..4   bits to take: the code and the extra bits behind it
+ *   bits  8..11  bits of the code alone
+ *   bits 12..15  what it is
+ *   bits 16..31  the literal, or what the extra bits are added to, or where the second table begins
+ */
+#include <lodge/string.h>
+
+#include "inflate.h"
+
+#define ENTRY_LITERAL (1U << 15)
+#define ENTRY_SPECIAL (1U << 14) /* one of the next two; with neither, no code at all */
+#define ENTRY_SUBTABLE (1U << 13)
+#define ENTRY_END     (1U << 12)
+
+#define ENTRY_TAKE(e)  ((e) & 31)
+#define ENTRY_CODE(e)  (((e) >> 8) & 15)
+#define ENTRY_VALUE(e) ((e) >> 16)
+
+#define END_OF_BLOCK 256
+#define MATCH_MOST   258
+
+struct symbol {
+    uint16_t base;
+    uint8_t extra;
+};
+
+/* RFC 1951, "Compressed blocks (length and distance codes)": codes 257..285 and 0..29 */
+static const struct symbol lengths[29] = {
+    { 3, 0 },  { 4, 0 },  { 5, 0 },  { 6, 0 },  { 7, 0 },   { 8, 0 },   { 9, 0 },   { 10, 0 },
+    { 11, 1 }, { 13, 1 }, { 15, 1 }, { 17, 1 }, { 19, 2 },  { 23, 2 },  { 27, 2 },  { 31, 2 },
+    { 35, 3 }, { 43, 3 }, { 51, 3 }, { 59, 3 }, { 67, 4 },  { 83, 4 },  { 99, 4 },  { 115, 4 },
+    { 131, 5 }, { 163, 5 }, { 195, 5 }, { 227, 5 }, { 258, 0 },
+};
+
+static const struct symbol distances[30] = {
+    { 1, 0 },     { 2, 0 },     { 3, 0 },     { 4, 0 },     { 5, 1 },      { 7, 1 },
+    { 9, 2 },     { 13, 2 },    { 17, 3 },    { 25, 3 },    { 33, 4 },     { 49, 4 },
+    { 65, 5 },    { 97, 5 },    { 129, 6 },   { 193, 6 },   { 257, 7 },    { 385, 7 },
+    { 513, 8 },   { 769, 8 },   { 1025, 9 },  { 1537, 9 },  { 2049, 10 },  { 3073, 10 },
+    { 4097, 11 }, { 6145, 11 }, { 8193, 12 }, { 12289, 12 }, { 16385, 13 }, { 24577, 13 },
+};
+
+/* RFC 1951, "Compression with dynamic Huffman codes (BTYPE=10)": the order in which their lengths are sent */
+static const uint8_t precode_order[19] = { 16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                           11, 4,  12, 3, 13, 2, 14, 1, 15 };
+
+enum alphabet { PRECODE, LITERALS, DISTANCES };
+
+/* What a symbol means, without the lengths of its code. */
+static uint32_t symbol_entry(enum alphabet alphabet, unsigned int symbol)
+{
+    const struct symbol *s;
+
+    if (alphabet == PRECODE || (alphabet == LITERALS && symbol < END_OF_BLOCK)) {
+        return ENTRY_LITERAL | symbol << 16;
+    }
+    if (alphabet == LITERALS) {
+        if (symbol == END_OF_BLOCK) {
+            return ENTRY_SPECIAL | ENTRY_END;
+        }
+        symbol -= END_OF_BLOCK + 1;
+        if (symbol >= ARRAY_SIZE(lengths)) {
+            return ENTRY_SPECIAL;
+        }
+        s = &lengths[symbol];
+    } else {
+        if (symbol >= ARRAY_SIZE(distances)) {
+            return ENTRY_SPECIAL;
+        }
+        s = &distances[symbol];
+    }
+    return (uint32_t)s->base << 16 | s->extra;
+}
+
+static unsigned int reverse(unsigned int code, unsigned int bits)
+{
+    unsigned int r = 0;
+
+    for (; bits > 0; bits--, code >>= 1) {
+        r = (r << 1) | (code & 1);
+    }
+    return r;
+}
+
+/* How many bits index a second table that begins with a code of @bits: as many as its prefix still has codes for. */
+static unsigned int subtable_bits(const uint16_t *count, unsigned int bits, unsigned int most,
+                                  unsigned int root)
+{
+    int space = 1 << (bits - root);
+
+    while (bits < most) {
+        space -= count[bits];
+        if (space <= 0) {
+            break;
+        }
+        space *= 2;
+        bits++;
+    }
+    return bits - root;
+}
+
+/*
+ * Builds the table of a canonical code: "Use of Huffman coding in the deflate format". @root bits index the first
+ * table. False if the lengths describe no prefix code. A code must be complete, except that the alphabets of
+ * literals and of distances may have a single code of one bit, or none.
+ */
+static bool table_build(struct inflate *z, uint32_t *table, size_t room, unsigned int root,
+                        enum alphabet alphabet, const uint8_t *len, unsigned int nr)
+{
+    uint16_t count[INFLATE_CODE_MAX + 1] = { 0 };
+    uint16_t start[INFLATE_CODE_MAX + 1];
+    unsigned int most = INFLATE_CODE_MAX;
+    unsigned int code = 0;
+    size_t used = (size_t)1 << root;
+    uint32_t *sub = NULL;
+    unsigned int sub_prefix = 0, sub_bits = 0;
+    unsigned int i, bits, nr_used;
+    int left = 1;
+
+    for (i = 0; i < nr; i++) {
+        count[len[i]]++;
+    }
+    nr_used = nr - count[0];
+    count[0] = 0;
+    start[0] = 0;
+    for (bits = 1; bits <= INFLATE_CODE_MAX; bits++) {
+        left = 2 * left - count[bits];
+        if (left < 0) {
+            return false;
+        }
+        start[bits] = (uint16_t)(start[bits - 1] + count[bits - 1]);
+    }
+    while (most > 0 && count[most] == 0) {
+        most--;
+    }
+    if (left > 0 && (alphabet == PRECODE || most > 1)) {
+        return false;
+    }
+    for (i = 0; i < nr; i++) {
+        if (len[i] != 0) {
+            z->sorted[start[len[i]]++] = (uint16_t)i;
+        }
+    }
+    if (left > 0) {
+        for (i = 0; i < used; i++) {
+            table[i] = ENTRY_SPECIAL;
+        }
+    }
+
+    bits = 0;
+    for (i = 0; i < nr_used; i++) {
+        unsigned int symbol = z->sorted[i];
+        uint32_t entry = symbol_entry(alphabet, symbol);
+        unsigned int index, own_bits, end;
+        uint32_t *own = table;
+
+        code <<= len[symbol] - bits;
+        bits = len[symbol];
+        index = reverse(code, bits);
+        own_bits = bits;
+        end = 1U << root;
+        if (bits > root) {
+            unsigned int prefix = index & ((1U << root) - 1);
+
+            if (!sub || prefix != sub_prefix) {
+                sub_prefix = prefix;
+                sub_bits = subtable_bits(count, bits, most, root);
+                if (room - used < (size_t)1 << sub_bits) {
+                    return false;
+                }
+                sub = table + used;
+                table[prefix] =
+                    ENTRY_SPECIAL | ENTRY_SUBTABLE | root | sub_bits << 8 | (uint32_t)used << 16;
+                used += (size_t)1 << sub_bits;
+            }
+            own = sub;
+            own_bits = bits - root;
+            index >>= root;
+            end = 1U << sub_bits;
+        }
+        entry += own_bits | own_bits << 8;
+        for (; index < end; index += 1U << own_bits) {
+            own[index] = entry;
+        }
+        count[bits]--;
+        code++;
+    }
+    return true;
+}
+
+/* Input bits. What lies in @v above @n is either zero or what the next bytes will bring anyway. */
+struct bits {
+    uint64_t v;
+    int n; /* bits in @v that have left the input: below 64; negative once more was taken than there is */
+};
+
+/* Fills up with at least 56 bits; 8 bytes of input must be left. */
+static ALWAYS_INLINE const uint8_t *bits_fill(struct bits *b, const uint8_t *in)
+{
+    b->v |= load_le64(in) << b->n;
+    in += (63 - b->n) >> 3;
+    b->n |= 56;
+    return in;
+}
+
+/* Fills up as far as there is input. */
+static void bits_fill_slowly(struct bits *b, struct stream *s)
+{
+    while (b->n < 56 && s->in < s->in_end) {
+        b->v |= (uint64_t)*s->in++ << b->n;
+        b->n += 8;
+    }
+}
+
+static ALWAYS_INLINE void bits_drop(struct bits *b, unsigned int n)
+{
+    b->v >>= n;
+    b->n -= (int)n;
+}
+
+/* Takes @n <= 16 bits, or fails where the input ends. */
+static bool bits_take(struct bits *b, struct stream *s, unsigned int n, unsigned int *value)
+{
+    bits_fill_slowly(b, s);
+    if (b->n < (int)n) {
+        return false;
+    }
+    *value = (unsigned int)b->v & ((1U << n) - 1);
+    bits_drop(b, n);
+    return true;
+}
+
+/* Returns whole bytes to the input and forgets the rest of the last one. */
+static void bits_align(struct bits *b, struct stream *s)
+{
+    s->in -= b->n / 8;
+    b->v = 0;
+    b->n = 0;
+}
+
+/* The entry for what comes next, through the second table if need be; the first table's bits are dropped then. */
+static ALWAYS_INLINE uint32_t entry_find(struct bits *b, const uint32_t *table, unsigned int root)
+{
+    uint32_t e = table[b->v & ((1U << root) - 1)];
+
+    if (unlikely(e & ENTRY_SUBTABLE)) {
+        bits_drop(b, ENTRY_TAKE(e));
+        e = table[ENTRY_VALUE(e) + (b->v & ((1U << ENTRY_CODE(e)) - 1))];
+    }
+    return e;
+}
+
+/* The entry's base plus its extra bits, which are taken together with the code. */
+static ALWAYS_INLINE uint32_t value_take(struct bits *b, uint32_t e)
+{
+    uint32_t extra = ((uint32_t)b->v & ((1U << ENTRY_TAKE(e)) - 1)) >> ENTRY_CODE(e);
+
+    bits_drop(b, ENTRY_TAKE(e));
+    return ENTRY_VALUE(e) + extra;
+}
+
+static const char *const bad_code = "bits that are no code";
+static const char *const bad_distance = "match reaches back beyond the start";
+
+/* What a run of symbols ended with, unless with an error. */
+enum { RUN_GOES_ON, RUN_BLOCK_ENDS };
+
+/* As many symbols as can be decoded without asking for the ends of the buffers. */
+#define FAST_IN  16                                /* two fills of at most 7 bytes, each reading 8 */
+#define FAST_OUT (2 + MATCH_MOST + COPY_SLACK + 2) /* two literals and a match */
+
+static int symbols_fast(const struct inflate *z, struct stream *s, struct bits *bits,
+                        const uint8_t *start)
+{
+    const uint8_t *in = s->in;
+    const uint8_t *in_stop = s->in_end - FAST_IN;
+    uint8_t *out = s->out;
+    uint8_t *out_stop = s->out_end - FAST_OUT;
+    struct bits b = *bits;
+    int rc = RUN_GOES_ON;
+
+    do {
+        uint32_t e, len, distance;
+
+        in = bits_fill(&b, in);
+        e = entry_find(&b, z->literals, INFLATE_LITERAL_BITS);
+        if (e & ENTRY_LITERAL) {
+            bits_drop(&b, ENTRY_TAKE(e));
+            *out++ = (uint8_t)ENTRY_VALUE(e);
+            e = entry_find(&b, z->literals, INFLATE_LITERAL_BITS);
+            if (e & ENTRY_LITERAL) {
+                bits_drop(&b, ENTRY_TAKE(e));
+                *out++ = (uint8_t)ENTRY_VALUE(e);
+                continue;
+            }
+        }
+        if (unlikely(e & ENTRY_SPECIAL)) {
+            bits_drop(&b, ENTRY_TAKE(e));
+            rc = e & ENTRY_END ? RUN_BLOCK_ENDS : stream_corrupt(s, bad_code);
+            break;
+        }
+        len = value_take(&b, e);
+        in = bits_fill(&b, in);
+        e = entry_find(&b, z->distances, INFLATE_DISTANCE_BITS);
+        if (unlikely(e & ENTRY_SPECIAL)) {
+            rc = stream_corrupt(s, bad_code);
+            break;
+        }
+        distance = value_take(&b, e);
+        if (unlikely(distance > (size_t)(out - start))) {
+            rc = stream_corrupt(s, bad_distance);
+            break;
+        }
+        match_copy(out, distance, len, s->out_end);
+        out += len;
+    } while (in <= in_stop && out <= out_stop);
+
+    s->in = in;
+    s->out = out;
+    *bits = b;
+    return rc;
+}
+
+/* One symbol, near an end. Missing input counts as zero bits until it is noticed that too many were taken. */
+static int symbol_slow(const struct inflate *z, struct stream *s, struct bits *b,
+                       const uint8_t *start)
+{
+    uint32_t e, len, distance;
+
+    bits_fill_slowly(b, s);
+    e = entry_find(b, z->literals, INFLATE_LITERAL_BITS);
+    if (e & ENTRY_SPECIAL) {
+        bits_drop(b, ENTRY_TAKE(e));
+        if (!(e & ENTRY_END)) {
+            return stream_corrupt(s, bad_code);
+        }
+        return b->n < 0 ? stream_truncated(s) : RUN_BLOCK_ENDS;
+    }
+    if (e & ENTRY_LITERAL) {
+        bits_drop(b, ENTRY_TAKE(e));
+        if (b->n < 0) {
+            return stream_truncated(s);
+        }
+        if (stream_room(s) == 0) {
+            return stream_full(s);
+        }
+        *s->out++ = (uint8_t)ENTRY_VALUE(e);
+        return RUN_GOES_ON;
+    }
+    len = value_take(b, e);
+    if (b->n < 0) {
+        return stream_truncated(s);
+    }
+    bits_fill_slowly(b, s);
+    e = entry_find(b, z->distances, INFLATE_DISTANCE_BITS);
+    if (e & ENTRY_SPECIAL) {
+        return stream_corrupt(s, bad_code);
+    }
+    distance = value_take(b, e);
+    if (b->n < 0) {
+        return stream_truncated(s);
+    }
+    if (distance > (size_t)(s->out - start)) {
+        return stream_corrupt(s, bad_distance);
+    }
+    if (len > stream_room(s)) {
+        return stream_full(s);
+    }
+    match_copy(s->out, distance, len, s->out_end);
+    s->out += len;
+    return RUN_GOES_ON;
+}
+
+/* The symbols of a block, whose tables are built. */
+static int packed_block(const struct inflate *z, struct stream *s, struct bits *b,
+                        const uint8_t *start)
+{
+    int rc;
+
+    do {
+        if (stream_left(s) >= FAST_IN && stream_room(s) >= FAST_OUT) {
+            rc = symbols_fast(z, s, b, start);
+        } else {
+            rc = symbol_slow(z, s, b, start);
+        }
+    } while (rc == RUN_GOES_ON);
+    return rc == RUN_BLOCK_ENDS ? 0 : rc;
+}
+
+/* "Non-compressed blocks (BTYPE=00)" */
+static int plain_block(struct stream *s, struct bits *b)
+{
+    size_t len;
+
+    bits_align(b, s);
+    if (stream_left(s) < 4) {
+        return stream_truncated(s);
+    }
+    len = load_le16(s->in);
+    if (load_le16(s->in + 2) != (len ^ 0xFFFF)) {
+        return stream_corrupt(s, "length of a stored block differs from its complement");
+    }
+    s->in += 4;
+    if (stream_left(s) < len) {
+        return stream_truncated(s);
+    }
+    if (stream_room(s) < len) {
+        return stream_full(s);
+    }
+    memcpy(s->out, s->in, len);
+    s->in += len;
+    s->out += len;
+    return 0;
+}
+
+static int tables_build(struct inflate *z, struct stream *s, unsigned int nr_literals,
+                        unsigned int nr_distances)
+{
+    if (!table_build(z, z->literals, ARRAY_SIZE(z->literals), INFLATE_LITERAL_BITS, LITERALS,
+                     z->lengths, nr_literals)) {
+        return stream_corrupt(s, "lengths of literal codes make no code");
+    }
+    if (!table_build(z, z->distances, ARRAY_SIZE(z->distances), INFLATE_DISTANCE_BITS, DISTANCES,
+                     z->lengths + nr_literals, nr_distances)) {
+        return stream_corrupt(s, "lengths of distance codes make no code");
+    }
+    return 0;
+}
+
+/* "Compression with fixed Huffman codes (BTYPE=01)" */
+static int fixed_tables(struct inflate *z, struct stream *s)
+{
+    memset(z->lengths, 8, 144);
+    memset(z->lengths + 144, 9, 256 - 144);
+    memset(z->lengths + 256, 7, 280 - 256);
+    memset(z->lengths + 280, 8, 288 - 280);
+    memset(z->lengths + 288, 5, 32);
+    return tables_build(z, s, 288, 32);
+}
+
+/* "Compression with dynamic Huffman codes (BTYPE=10)": the lengths of both codes, themselves coded. */
+static int lengths_decode(struct inflate *z, struct stream *s, struct bits *b, unsigned int nr)
+{
+    unsigned int i = 0;
+
+    while (i < nr) {
+        unsigned int symbol, value, repeat;
+        uint32_t e;
+
+        bits_fill_slowly(b, s);
+        e = z->precode[b->v & ((1U << INFLATE_PRECODE_BITS) - 1)];
+        bits_drop(b, ENTRY_TAKE(e));
+        if (b->n < 0) {
+            return stream_truncated(s);
+        }
+        symbol = ENTRY_VALUE(e);
+        if (symbol < 16) {
+            z->lengths[i++] = (uint8_t)symbol;
+            continue;
+        }
+        value = 0;
+        if (symbol == 16) {
+            if (i == 0) {
+                return stream_corrupt(s, "repeats the length before the first");
+            }
+            value = z->lengths[i - 1];
+        }
+        if (!bits_take(b, s, symbol == 16 ? 2 : symbol == 17 ? 3 : 7, &repeat)) {
+            return stream_truncated(s);
+        }
+        repeat += symbol == 18 ? 11 : 3;
+        if (repeat > nr - i) {
+            return stream_corrupt(s, "repeats a length too often");
+        }
+        memset(z->lengths + i, (int)value, repeat);
+        i += repeat;
+    }
+    return 0;
+}
+
+static int dynamic_tables(struct inflate *z, struct stream *s, struct bits *b)
+{
+    unsigned int nr_literals, nr_distances, nr_precode;
+    unsigned int i;
+    int rc;
+
+    if (!bits_take(b, s, 5, &nr_literals) || !bits_take(b, s, 5, &nr_distances) ||
+        !bits_take(b, s, 4, &nr_precode)) {
+        return stream_truncated(s);
+    }
+    nr_literals += 257;
+    nr_distances += 1;
+    nr_precode += 4;
+    if (nr_literals > 286 || nr_distances > 30) {
+        return stream_corrupt(s, "too many codes");
+    }
+    memset(z->lengths, 0, ARRAY_SIZE(precode_order));
+    for (i = 0; i < nr_precode; i++) {
+        unsigned int len;
+
+        if (!bits_take(b, s, 3, &len)) {
+            return stream_truncated(s);
+        }
+        z->lengths[precode_order[i]] = (uint8_t)len;
+    }
+    if (!table_build(z, z->precode, ARRAY_SIZE(z->precode), INFLATE_PRECODE_BITS, PRECODE,
+                     z->lengths, ARRAY_SIZE(precode_order))) {
+        return stream_corrupt(s, "lengths of length codes make no code");
+    }
+    rc = lengths_decode(z, s, b, nr_literals + nr_distances);
+    if (rc) {
+        return rc;
+    }
+    if (z->lengths[END_OF_BLOCK] == 0) {
+        return stream_corrupt(s, "no code for the end of the block");
+    }
+    return tables_build(z, s, nr_literals, nr_distances);
+}
+
+int inflate_decode(struct inflate *z, struct stream *s)
+{
+    const uint8_t *start = s->out;
+    struct bits b = { 0 };
+    unsigned int last, type;
+    int rc;
+
+    do {
+        if (!bits_take(&b, s, 1, &last) || !bits_take(&b, s, 2, &type)) {
+            return stream_truncated(s);
+        }
+        switch (type) {
+        case 0:
+            rc = plain_block(s, &b);
+            break;
+        case 1:
+            rc = fixed_tables(z, s);
+            break;
+        case 2:
+            rc = dynamic_tables(z, s, &b);
+            break;
+        default:
+            rc = stream_corrupt(s, "bad block type");
+            break;
+        }
+        if (!rc && type != 0) {
+            rc = packed_block(z, s, &b, start);
+        }
+        if (rc) {
+            return rc;
+        }
+    } while (!last);
+    bits_align(&b, s);
+    return 0;
+}
