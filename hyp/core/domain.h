@@ -6,6 +6,7 @@
 #define CORE_DOMAIN_H
 
 #include <lodge/list.h>
+#include <lodge/range.h>
 #include <lodge/types.h>
 #include <xen/xen.h>
 #include <xen/vcpu.h>
@@ -14,6 +15,7 @@
 #include "core/lock.h"
 #include "core/percpu.h"
 #include "core/sched.h"
+#include "core/softirq.h"
 #include "core/timer.h"
 
 struct evtchn;
@@ -23,6 +25,8 @@ struct hypercall_multi;
 
 #define MAX_VCPUS 512U              /* of one domain */
 #define DOMID_LIMIT 0x7ff0U         /* DOMID_FIRST_RESERVED */
+#define NR_WATCHDOGS 2
+#define SHUTDOWN_CODE_NONE (~0U)
 
 enum vcpu_pause_flag {              /* bits of vcpu.pause_flags: not runnable while any is set */
     VCPU_BLOCKED,                   /* SCHEDOP_block/poll: waits for an event */
@@ -40,8 +44,9 @@ struct vcpu {
     uint32_t pause_count;           /* atomic; vcpu_pause nests */
     bool is_running;                /* its context is on a CPU or not yet saved. Release in sched_context_saved, acquire before reading state */
     bool initialised;               /* has a context (VCPUOP_initialise or builder) */
+    bool initialising;              /* VCPUOP_initialise is at work; atomic */
     bool is_idle;
-    bool poll_evtchn_set;           /* in SCHEDOP_poll */
+    bool paused_for_shutdown;       /* holds one pause_count; shutdown.c */
     int32_t poll_evtchn;            /* >0: polls this one port; -1: several (see poll map in domain); 0: none */
     struct hypercall_multi *multi;  /* inside a multicall: the entry being run */
     struct vcpu_arch arch;
@@ -53,7 +58,7 @@ struct vcpu {
     struct timer singleshot_timer;  /* VCPUOP_set_singleshot_timer */
     struct timer periodic_timer;
     struct timer poll_timer;
-    uint64_t periodic_period_ns, periodic_last_ns;
+    uint64_t periodic_period_ns, periodic_last_ns; /* by v itself, or while it is paused */
     struct vcpu_runstate_info runstate;  /* times by state; updated by vcpu_runstate_change */
     uint64_t runstate_gva;          /* guest virtual address of its copy, 0 = none */
     uint64_t time_gva;              /* VCPUOP_register_vcpu_time_memory_area */
@@ -67,10 +72,16 @@ struct vcpu {
 struct domain {
     domid_t id;
     bool is_privileged;             /* domain 0's rights; asked through xsm-like hooks in privilege.h only */
-    bool is_dying, is_shut_down, is_shutting_down;
-    uint32_t shutdown_code;         /* SHUTDOWN_* */
+    bool is_dying;                  /* set under lock by domain_kill */
+    bool is_shut_down, is_shutting_down; /* atomic; shutdown.c */
+    uint32_t shutdown_code;         /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic, the first stays */
     bool is_pv, is_idle;
-    uint32_t refs;                  /* atomic; the last put frees */
+    uint8_t kill_stage;             /* domain_kill's progress */
+    bool is_listed, arch_made;      /* domain_create's */
+    uint32_t refs;                  /* atomic; the last put frees, in destroy_work */
+    struct work destroy_work;
+    struct work shutdown_work;      /* tells the tools */
+    struct sched_domain sched;
     uint32_t pause_count;           /* atomic */
     unsigned int max_vcpus;
     struct vcpu **vcpus;            /* max_vcpus entries, NULL until made */
@@ -102,7 +113,8 @@ struct domain {
     uint32_t max_grant_frames, max_maptrack_frames;
 
     int64_t time_offset_s;
-    uint64_t watchdog_map;
+    struct timer watchdogs[NR_WATCHDOGS]; /* SCHEDOP_watchdog */
+    uint32_t watchdog_map;          /* those in use; under lock */
     void *cpuid_policy;             /* architecture's */
     struct domain_arch arch;
 };
@@ -121,16 +133,24 @@ struct domain_config {
     uint8_t handle[16];
 };
 
-/* Creates it with no vCPUs, paused once, in the domain list, with one reference for the list. 0, -EEXIST, -ENOMEM, -EINVAL. */
+/*
+ * Creates it with no vCPUs, paused once, in the domain list, with one reference for the list (domain_kill drops it).
+ * *out is that reference's pointer, not another one. 0, -EEXIST, -ENOMEM, -EINVAL.
+ */
 int domain_create(const struct domain_config *config, struct domain **out) MUST_CHECK;
 int vcpu_create(struct domain *d, unsigned int id, unsigned int cpu, struct vcpu **out) MUST_CHECK; /* VCPU_DOWN set; -EEXIST, -ENOMEM, -EINVAL */
-/* Marks it dying and gives back its resources in steps: 0, or -ERESTART to be called again. */
+/*
+ * Marks it dying and gives back its resources in steps: 0, or -ERESTART to be called again. The caller holds a reference,
+ * is not of that domain, and is alone (one control operation at a time). Afterwards it lives on, dying, until the last
+ * reference goes (frames of it that others have mapped).
+ */
 int domain_kill(struct domain *d) MUST_CHECK;
 
+bool domain_try_ref(struct domain *d);      /* one more, unless the last has gone */
 struct domain *domain_get(domid_t id);      /* a reference, or NULL; not for DOMID_SELF and other special ids */
 void domain_get_ref(struct domain *d);      /* one more on a domain already referenced */
 void domain_put(struct domain *d);          /* NULL is fine */
-struct domain *domain_by_id(domid_t id);    /* no reference: debug keys and frame owners (the frame's reference keeps it) */
+struct domain *domain_by_id(domid_t id);    /* no reference, no lock: frame owners (the frame's reference keeps it) */
 struct domain *domain_first(void);          /* iteration under domain_list_lock() */
 void domain_list_lock(void);
 void domain_list_unlock(void);
@@ -144,7 +164,7 @@ static inline domid_t domid_resolve(const struct vcpu *caller, domid_t id)
 
 static inline struct vcpu *domain_vcpu(const struct domain *d, uint64_t id) /* NULL if there is none */
 {
-    return id < d->max_vcpus ? d->vcpus[id] : NULL;
+    return id < d->max_vcpus ? d->vcpus[index_nospec(id, d->max_vcpus)] : NULL;
 }
 
 #define domain_for_each_vcpu(d, v, i)                                                              \
@@ -158,14 +178,28 @@ void vcpu_pause(struct vcpu *v);             /* waits until it does not run */
 void vcpu_pause_nosync(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 
-/* SCHEDOP_shutdown and friends. Domain 0: acts on the machine as the reason says. */
+/* SCHEDOP_shutdown and friends; whatever locks are held. Domain 0: acts on the machine as the reason says. */
 void domain_shutdown(struct domain *d, uint32_t reason);
-/* The guest did what cannot go on: logs registers and the message, then shuts down with SHUTDOWN_crash. Does not stop the caller. */
+void domain_shutdown_init(struct domain *d);
+uint32_t domain_latch_shutdown_code(struct domain *d, uint32_t reason); /* SCHEDOP_shutdown_code; returns what holds */
+/*
+ * The guest did what cannot go on: logs registers and the message, then shuts down with SHUTDOWN_crash. Does not stop the
+ * caller, which may hold any lock.
+ */
 void domain_crash(struct domain *d, const char *fmt, ...) PRINTF(2, 3);
 
-/* Runstate: called by the scheduler, under its lock. */
+/* The toolstack lets a domain go on that was shut down (suspend cancelled, or restored). */
+void domain_resume(struct domain *d);
+
+/* Runstate (runstate.c): _change is called by the scheduler, under its lock. */
+void vcpu_runstate_init(struct vcpu *v, uint64_t now_ns);
 void vcpu_runstate_change(struct vcpu *v, int state, uint64_t now_ns);
-void vcpu_runstate_get(const struct vcpu *v, struct vcpu_runstate_info *out);
+void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
+/*
+ * Write v's runstate where the guest asked for it. In v's address space, on the way back to it; v is current. False: that
+ * address cannot be written now (a PV guest's user mode lacks it); to be tried again when its kernel runs.
+ */
+bool vcpu_runstate_copy_to_guest(struct vcpu *v);
 
 static inline bool vcpu_runnable(const struct vcpu *v)
 {

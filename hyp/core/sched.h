@@ -7,28 +7,29 @@
 
 #include <lodge/list.h>
 #include "core/cpumap.h"
+#include "core/sched_algo.h"
 #include "core/timer.h"
 
 struct vcpu;
 struct domain;
 
-#define SCHED_WEIGHT_DEFAULT 256
-
-/* A vCPU's place in the scheduler. Under the run queue lock of vcpu.cpu. The file sched.c may add fields. */
-struct sched_vcpu {
-    struct list link;            /* run queue */
-    cpumap_t hard, soft;         /* where it may run, where it would rather run */
-    cpumap_t saved_hard;         /* SCHEDOP_pin_override */
-    uint32_t weight;             /* 1 .. 65535 */
-    uint32_t cap_percent;        /* 0 = none; 100 = one CPU */
-    uint64_t vruntime;           /* weighted time used */
-    uint64_t last_start_ns;
-    int64_t  cap_budget_ns;
-    bool     queued, on_cpu, yielding, capped, pin_overridden;
-    uint32_t tie;
+/* What the vCPUs of a domain share. Weight and cap are changed under the domain's lock. */
+struct sched_domain {
+    uint32_t weight;
+    struct sched_cap cap;
 };
 
-void sched_init(void);                                  /* boot CPU */
+/*
+ * The idle vCPU of each CPU, in domain DOMID_IDLE: made by sched_cpu_init, without architecture state (vcpu_arch_init is
+ * not called for it). The architecture makes it current before it calls sched_cpu_start.
+ */
+extern struct vcpu *idle_vcpu[NR_CPUS];
+
+/*
+ * Boot: sched_init(); sched_cpu_init(0); make idle_vcpu[0] current; sched_cpu_start(0). For another CPU: sched_cpu_init on
+ * the boot CPU, sched_cpu_start on itself, then idle_loop().
+ */
+void sched_init(void);                                  /* makes the idle domain; registers SOFTIRQ_SCHED */
 int sched_cpu_init(unsigned int cpu) MUST_CHECK;        /* makes the idle vCPU's place; CPU comes online */
 void sched_cpu_start(unsigned int cpu);                 /* on that CPU, as its idle vCPU: from now on it takes vCPUs */
 int sched_cpu_remove(unsigned int cpu) MUST_CHECK;      /* moves everything away. -EBUSY: something pinned */
@@ -42,11 +43,19 @@ void vcpu_sleep_sync(struct vcpu *v);                   /* and wait until its co
 void vcpu_block(void);                                  /* current: atomically unmask events and block unless one is pending */
 void vcpu_unblock(struct vcpu *v);                      /* an event came */
 void vcpu_yield(void);                                  /* current */
-void sched_context_saved(struct vcpu *prev);            /* by the architecture, once prev may run elsewhere */
+/*
+ * vcpu_arch_switch(prev, next) is called with interrupts off. sched_context_saved: by the architecture on the same CPU, once
+ * nothing of prev's context is on the CPU any more and it may run elsewhere; before the next schedule there.
+ */
+void sched_context_saved(struct vcpu *prev);
+NORETURN void idle_loop(void);                          /* idle.c: what an idle vCPU does */
 
-int vcpu_set_hard_affinity(struct vcpu *v, const cpumap_t *map) MUST_CHECK; /* -EINVAL: no online CPU in it */
+int vcpu_set_hard_affinity(struct vcpu *v, const cpumap_t *map) MUST_CHECK; /* -EINVAL: no online CPU in it; -EBUSY: overridden */
 int vcpu_set_soft_affinity(struct vcpu *v, const cpumap_t *map) MUST_CHECK;
-int vcpu_pin_override(struct vcpu *v, int cpu) MUST_CHECK;                  /* SCHEDOP_pin_override */
+/* SCHEDOP_pin_override: current only. -EINVAL not online, or cpu < 0 and nothing to undo; -EBUSY overridden already. */
+int vcpu_pin_override(struct vcpu *v, int cpu) MUST_CHECK;
+/* The CPU it may run on when there is only one: pinned (VCPUOP_get_physid). -1: several. */
+int vcpu_pinned_cpu(const struct vcpu *v);
 int sched_set_params(struct domain *d, uint32_t weight, uint32_t cap_percent) MUST_CHECK;
 void sched_get_params(const struct domain *d, uint32_t *weight, uint32_t *cap_percent);
 

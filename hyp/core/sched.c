@@ -1,0 +1,531 @@
+/*
+ * The scheduler's mechanics: locks, timers, context switches and the moves between CPUs. Who runs next is
+ * decided in sched_algo.c; affinity and parameters are in sched_params.c.
+ *
+ * A vCPU is in one of these states, all under the lock of the queue of vcpu.cpu:
+ *   asleep    neither queued nor running; vcpu.cpu is where it ran last
+ *   queued    waits (or is parked for its cap) in the queue of vcpu.cpu
+ *   running   is that queue's runner
+ * and independently on_cpu, from being chosen until the architecture has saved its context: such a vCPU stays with its
+ * CPU. detached means asleep between two queues. vcpu_settle() is the only way from asleep to queued.
+ */
+#include "core/sched.h"
+
+#include <lodge/errno.h>
+#include <lodge/shared.h>
+#include <lodge/string.h>
+#include "core/evtchn.h"
+#include "core/guest_timer.h"
+#include "core/log.h"
+#include "core/option.h"
+#include "core/sched_private.h"
+#include "core/softirq.h"
+
+cpumap_t cpus_online;
+unsigned int nr_cpus_online;
+struct vcpu *idle_vcpu[NR_CPUS];
+
+DEFINE_DECLARED_PER_CPU(sched_cpus);
+static struct domain *idle_domain;
+/* CPUs with nothing to do; atomic. Whoever sends one a vCPU clears its bit, so that the next sender chooses another. */
+static cpumap_t cpus_idle;
+
+static char opt_sched[16] = "credit2";
+OPTION_STRING("sched", opt_sched);
+static unsigned int opt_sched_ratelimit_us = SCHED_RATELIMIT_NS / NS_PER_US;
+OPTION_UINT("sched_ratelimit_us", opt_sched_ratelimit_us);
+
+static struct sched_queue *queue_of(unsigned int cpu)
+{
+    return &per_cpu(sched_cpus, cpu).q;
+}
+
+static struct vcpu *vcpu_of(struct sched_vcpu *sv)
+{
+    return container_of(sv, struct vcpu, sched);
+}
+
+struct sched_cpu *sched_lock(struct vcpu *v, unsigned long *flags)
+{
+    for (;;) {
+        unsigned int cpu = __atomic_load_n(&v->cpu, __ATOMIC_RELAXED);
+        struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
+
+        *flags = spin_lock_irqsave(&s->lock);
+        if (likely(cpu == __atomic_load_n(&v->cpu, __ATOMIC_RELAXED))) {
+            return s;
+        }
+        spin_unlock_irqrestore(&s->lock, *flags);
+    }
+}
+
+static bool may_run_on(const struct vcpu *v, unsigned int cpu)
+{
+    return cpumap_test(&v->sched.hard, cpu) && cpumap_test(&cpus_online, cpu);
+}
+
+static void ask_again(unsigned int cpu)
+{
+    if (cpu == arch_cpu_id()) {
+        softirq_raise(SOFTIRQ_SCHED);
+    } else {
+        softirq_raise_cpu(cpu, SOFTIRQ_SCHED);
+    }
+}
+
+/* Takes a vCPU that is asleep away from its queue. The caller unlocks and settles it. */
+static void send_to(struct sched_cpu *from, struct vcpu *v, unsigned int to, bool forced)
+{
+    cpumap_clear_atomic(&cpus_idle, to);
+    if (!v->sched.detached) {
+        sched_vcpu_detach(&from->q, &v->sched, forced);
+    }
+    __atomic_store_n(&v->cpu, to, __ATOMIC_RELAXED); /* who reads it takes that CPU's lock and looks again */
+}
+
+/*
+ * Queues a vCPU that is asleep and runnable, where it is best placed; does nothing in any other state. May be called by
+ * several at once, in any context that may take a queue's lock.
+ */
+static void vcpu_settle(struct vcpu *v, bool woken)
+{
+    struct sched_vcpu *sv = &v->sched;
+
+    for (;;) {
+        unsigned long flags;
+        struct sched_cpu *s = sched_lock(v, &flags);
+        unsigned int cpu = s->q.cpu;
+        unsigned int to = cpu;
+        uint64_t now_ns;
+        bool ask;
+
+        if (sv->queued || sv->running || !vcpu_runnable(v)) {
+            sched_unlock(s, flags);
+            return;
+        }
+        now_ns = arch_time_ns();
+        vcpu_runstate_change(v, RUNSTATE_runnable, now_ns);
+        if (sv->on_cpu) {
+            if (!may_run_on(v, cpu)) {
+                sched_unlock(s, flags); /* sched_context_saved() settles it */
+                return;
+            }
+        } else if (!sv->detached || !may_run_on(v, cpu)) {
+            to = sched_vcpu_place(sv, cpu, &cpus_online, &cpus_idle);
+        }
+        if (to != cpu) {
+            send_to(s, v, to, !may_run_on(v, cpu));
+            sched_unlock(s, flags);
+            continue;
+        }
+        sched_queue_account(&s->q, now_ns);
+        if (sv->detached) {
+            sched_vcpu_attach(&s->q, sv);
+        }
+        ask = sched_queue_add(&s->q, sv, woken);
+        sched_unlock(s, flags);
+        if (ask) {
+            ask_again(cpu);
+        }
+        return;
+    }
+}
+
+/* An idle CPU looks for work that waits elsewhere. Interrupts off, no lock held. */
+static bool steal(unsigned int thief)
+{
+    unsigned int cpu;
+
+    cpumap_for_each(cpu, &cpus_online) {
+        struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
+        struct sched_vcpu *sv;
+
+        if (cpu == thief || !__atomic_load_n(&s->q.hint.nr_waiting, __ATOMIC_RELAXED)) {
+            continue;
+        }
+        spin_lock(&s->lock);
+        sv = sched_queue_steal(&s->q, thief);
+        if (sv) {
+            sched_queue_remove(&s->q, sv);
+            send_to(s, vcpu_of(sv), thief, false);
+        }
+        spin_unlock(&s->lock);
+        if (sv) {
+            vcpu_settle(vcpu_of(sv), false);
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * A CPU with somebody waiting offers the poorest to a CPU that is idle or whose runner is richer; and lifts those queues
+ * that fell far behind, so that what a guest did not use long ago does not give it a CPU for itself now.
+ */
+static void balance(struct sched_cpu *s)
+{
+    unsigned long flags;
+    struct sched_vcpu *sv;
+    unsigned int to, cpu;
+    uint64_t time;
+
+    flags = spin_lock_irqsave(&s->lock);
+    sv = sched_queue_offer(&s->q, queue_of, &cpus_online, &cpus_idle, arch_time_ns(), &to);
+    if (sv) {
+        sched_queue_remove(&s->q, sv);
+        send_to(s, vcpu_of(sv), to, false);
+    }
+    time = sched_queue_time(&s->q);
+    sched_unlock(s, flags);
+    if (sv) {
+        vcpu_settle(vcpu_of(sv), false);
+        return;
+    }
+    cpumap_for_each(cpu, &cpus_online) {
+        struct sched_cpu *other = &per_cpu(sched_cpus, cpu);
+
+        if (other != s && sched_queue_lags(&other->q, time)) {
+            flags = spin_lock_irqsave(&other->lock);
+            sched_queue_catch_up(&other->q, time);
+            sched_unlock(other, flags);
+        }
+    }
+}
+
+/* What is the vCPU whose turn is over? Lock held. */
+static int runstate_off_cpu(const struct vcpu *v)
+{
+    if (vcpu_runnable(v)) {
+        return RUNSTATE_runnable;
+    }
+    return __atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & 1U << VCPU_BLOCKED ? RUNSTATE_blocked
+                                                                                  : RUNSTATE_offline;
+}
+
+/* Who runs next on this CPU; lock held, released for a moment when there is nobody here. */
+static struct vcpu *next_vcpu(struct sched_cpu *s, const struct vcpu *prev, uint64_t *now_ns, uint64_t *until_ns)
+{
+    unsigned int cpu = s->q.cpu;
+    bool ready = !prev->is_idle && vcpu_runnable(prev) && may_run_on(prev, cpu);
+    struct sched_vcpu *sv;
+
+    *now_ns = arch_time_ns();
+    sched_queue_account(&s->q, *now_ns);
+    sv = sched_queue_pick(&s->q, ready, *now_ns, until_ns);
+    if (!sv && cpumap_test(&cpus_online, cpu)) {
+        /* First say so, then look: whoever queues a vCPU elsewhere from now on sees this CPU. */
+        cpumap_set_atomic(&cpus_idle, cpu);
+        spin_unlock(&s->lock);
+        (void)steal(cpu);
+        spin_lock(&s->lock);
+        if (s->q.nr_waiting) {
+            *now_ns = arch_time_ns();
+            sched_queue_account(&s->q, *now_ns);
+            sv = sched_queue_pick(&s->q, false, *now_ns, until_ns);
+        }
+    }
+    if (sv && cpumap_test(&cpus_idle, cpu)) {
+        cpumap_clear_atomic(&cpus_idle, cpu);
+    }
+    return sv ? vcpu_of(sv) : idle_vcpu[cpu];
+}
+
+/* SOFTIRQ_SCHED. Interrupts on, no locks held; comes back only if the same vCPU goes on. */
+static void schedule(void)
+{
+    struct sched_cpu *s = &this_cpu(sched_cpus);
+    struct vcpu *prev = current;
+    uint64_t now_ns, until_ns;
+    struct vcpu *next;
+    unsigned long flags;
+    bool waiting;
+
+    flags = spin_lock_irqsave(&s->lock);
+    next = next_vcpu(s, prev, &now_ns, &until_ns);
+    waiting = s->q.nr_waiting != 0;
+    if (next != prev) {
+        vcpu_runstate_change(prev, runstate_off_cpu(prev), now_ns);
+    }
+    if (next->runstate.state != RUNSTATE_running) {
+        vcpu_runstate_change(next, RUNSTATE_running, now_ns);
+    }
+    next->is_running = true; /* stable until this CPU says otherwise in sched_context_saved() */
+    spin_unlock(&s->lock);
+    if (until_ns) {
+        timer_set(&s->timer, until_ns);
+    }
+    if (next == prev) {
+        arch_irq_restore(flags);
+        if (waiting) {
+            balance(s);
+        }
+        return;
+    }
+    vcpu_timers_leave(prev);
+    vcpu_timers_arrive(next);
+    vcpu_arch_switch(prev, next);
+    arch_irq_restore(flags); /* reached where a switch leaves the stack alone: hyp/arch/host */
+}
+
+void sched_context_saved(struct vcpu *prev)
+{
+    struct sched_cpu *s = &this_cpu(sched_cpus);
+
+    if (prev->is_idle) {
+        prev->is_running = false;
+    } else {
+        unsigned long flags = spin_lock_irqsave(&s->lock);
+        bool astray;
+
+        prev->sched.on_cpu = false;
+        /* Pairs with the acquire in vcpu_sleep_sync(): who sees false sees the saved context. */
+        __atomic_store_n(&prev->is_running, false, __ATOMIC_RELEASE);
+        astray = !prev->sched.queued && vcpu_runnable(prev);
+        sched_unlock(s, flags);
+        if (astray) {
+            vcpu_settle(prev, false);
+        }
+    }
+    if (s->q.hint.nr_waiting) {
+        balance(s);
+    }
+}
+
+void vcpu_wake(struct vcpu *v)
+{
+    if (likely(vcpu_runnable(v))) {
+        vcpu_settle(v, true);
+    } else if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & 1U << VCPU_BLOCKED)) {
+        unsigned long flags;
+        struct sched_cpu *s = sched_lock(v, &flags);
+
+        if (v->runstate.state == RUNSTATE_blocked) {
+            vcpu_runstate_change(v, RUNSTATE_offline, arch_time_ns());
+        }
+        sched_unlock(s, flags);
+    }
+}
+
+void vcpu_sleep_nosync(struct vcpu *v)
+{
+    unsigned long flags;
+    struct sched_cpu *s = sched_lock(v, &flags);
+    bool ask = false;
+
+    if (!vcpu_runnable(v)) {
+        if (v->runstate.state == RUNSTATE_runnable) {
+            vcpu_runstate_change(v, RUNSTATE_offline, arch_time_ns());
+        }
+        sched_queue_remove(&s->q, &v->sched);
+        ask = v->sched.running;
+    }
+    sched_unlock(s, flags);
+    if (ask) {
+        ask_again(s->q.cpu);
+    }
+}
+
+void vcpu_sleep_sync(struct vcpu *v)
+{
+    vcpu_sleep_nosync(v);
+    /* Interrupts stay on meanwhile, so that another CPU waiting for this one gets its answer. */
+    while (!vcpu_runnable(v) && __atomic_load_n(&v->is_running, __ATOMIC_ACQUIRE)) {
+        arch_cpu_relax();
+    }
+    vcpu_arch_sync(v);
+}
+
+void vcpu_block(void)
+{
+    struct vcpu *v = current;
+
+    shared_write(&v->info->evtchn_upcall_mask, 0);
+    /*
+     * Blocked first, then look: an event that comes in between finds the flag and clears it. The atomic
+     * operation is a full barrier; it pairs with the one that sets evtchn_upcall_pending before vcpu_unblock().
+     */
+    __atomic_fetch_or(&v->pause_flags, 1U << VCPU_BLOCKED, __ATOMIC_SEQ_CST);
+    if (vcpu_event_pending(v)) {
+        __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
+    } else {
+        softirq_raise(SOFTIRQ_SCHED);
+    }
+}
+
+void vcpu_unblock(struct vcpu *v)
+{
+    uint32_t old = __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
+
+    if (!(old & 1U << VCPU_BLOCKED)) {
+        return;
+    }
+    if (unlikely(v->poll_evtchn)) {
+        __atomic_store_n(&v->poll_evtchn, 0, __ATOMIC_RELAXED); /* SCHEDOP_poll ends with any wake-up */
+        __atomic_fetch_and(&v->domain->poll_mask[v->id / 64], ~(1ULL << (v->id % 64)), __ATOMIC_SEQ_CST);
+    }
+    vcpu_wake(v);
+}
+
+void vcpu_yield(void)
+{
+    struct vcpu *v = current;
+    unsigned long flags;
+    struct sched_cpu *s = sched_lock(v, &flags);
+
+    v->sched.yielding = true;
+    sched_unlock(s, flags);
+    softirq_raise(SOFTIRQ_SCHED);
+}
+
+/* Puts v where it may be, after its affinity or the CPUs have changed. Lock held; releases it. */
+static void move_if_astray(struct sched_cpu *s, struct vcpu *v, unsigned long flags)
+{
+    bool running = v->sched.running;
+
+    if (!may_run_on(v, s->q.cpu)) {
+        sched_queue_remove(&s->q, &v->sched);
+    }
+    sched_unlock(s, flags);
+    if (running) {
+        ask_again(s->q.cpu);
+    } else {
+        vcpu_settle(v, false);
+    }
+}
+
+int vcpu_affinity_changed(struct vcpu *v, const cpumap_t *hard, const cpumap_t *soft)
+{
+    unsigned long flags;
+    struct sched_cpu *s;
+    cpumap_t usable;
+
+    if (hard) {
+        cpumap_and(&usable, hard, &cpus_online);
+        if (cpumap_empty(&usable)) {
+            return -EINVAL;
+        }
+    }
+    s = sched_lock(v, &flags);
+    if (hard) {
+        v->sched.hard = *hard;
+    }
+    if (soft) {
+        v->sched.soft = *soft;
+    }
+    move_if_astray(s, v, flags);
+    return 0;
+}
+
+int sched_vcpu_init(struct vcpu *v, unsigned int cpu)
+{
+    cpumap_t all;
+
+    memset(&all, 0xff, sizeof(all));
+    sched_vcpu_setup(&v->sched, &all);
+    v->sched.weight = v->domain->sched.weight;
+    v->sched.cap = &v->domain->sched.cap;
+    v->cpu = cpu;
+    return 0;
+}
+
+void sched_vcpu_fini(struct vcpu *v)
+{
+    unsigned long flags;
+    struct sched_cpu *s = sched_lock(v, &flags);
+
+    /* Paused for good by domain_kill(), or never runnable. */
+    assert(!v->sched.queued && !v->sched.running && !v->sched.on_cpu);
+    sched_unlock(s, flags);
+}
+
+static void timer_fired(void *data)
+{
+    (void)data;
+    softirq_raise(SOFTIRQ_SCHED); /* runs on the timer's CPU, which is the queue's */
+}
+
+int sched_cpu_init(unsigned int cpu)
+{
+    struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
+    int rc = 0;
+
+    if (!idle_vcpu[cpu]) {
+        spin_init(&s->lock, RANK_SCHED);
+        sched_queue_init(&s->q, cpu, opt_sched_ratelimit_us * NS_PER_US);
+        timer_init(&s->timer, timer_fired, NULL, cpu);
+        rc = vcpu_create(idle_domain, cpu, cpu, &idle_vcpu[cpu]);
+    }
+    return rc;
+}
+
+void sched_cpu_start(unsigned int cpu)
+{
+    idle_vcpu[cpu]->is_running = true;
+    cpumap_set_atomic(&cpus_online, cpu);
+    __atomic_fetch_add(&nr_cpus_online, 1, __ATOMIC_SEQ_CST);
+    softirq_raise(SOFTIRQ_SCHED); /* look for work */
+}
+
+/* All vCPUs leave CPUs that are not online any more; only_ask: could they? */
+static bool leave_offline_cpus(bool only_ask)
+{
+    struct domain *d;
+    bool ok = true;
+
+    domain_list_lock();
+    for (d = domain_first(); d && ok; d = d->next_in_list) {
+        struct vcpu *v;
+        unsigned int i;
+
+        domain_for_each_vcpu(d, v, i) {
+            if (only_ask) {
+                cpumap_t usable;
+
+                cpumap_and(&usable, &v->sched.hard, &cpus_online);
+                ok = ok && !cpumap_empty(&usable);
+            } else {
+                unsigned long flags;
+                struct sched_cpu *s = sched_lock(v, &flags);
+
+                move_if_astray(s, v, flags);
+            }
+        }
+    }
+    domain_list_unlock();
+    return ok;
+}
+
+int sched_cpu_remove(unsigned int cpu)
+{
+    struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
+
+    assert(cpu != arch_cpu_id());
+    cpumap_clear_atomic(&cpus_online, cpu);
+    if (!leave_offline_cpus(true)) {
+        cpumap_set_atomic(&cpus_online, cpu);
+        return -EBUSY;
+    }
+    __atomic_fetch_sub(&nr_cpus_online, 1, __ATOMIC_SEQ_CST);
+    cpumap_clear_atomic(&cpus_idle, cpu);
+    (void)leave_offline_cpus(false);
+    while (__atomic_load_n(&s->q.runner, __ATOMIC_ACQUIRE)) {
+        arch_cpu_relax();
+    }
+    return 0;
+}
+
+void sched_init(void)
+{
+    struct domain_config config = { .id = DOMID_IDLE, .is_idle = true, .max_vcpus = NR_CPUS };
+    int rc;
+
+    if (strcmp(opt_sched, "credit2")) {
+        log_warning("sched=%s: there is one scheduler here, credit2; it is used", opt_sched);
+    }
+    rc = domain_create(&config, &idle_domain);
+    if (rc) {
+        panic("no memory for the idle domain");
+    }
+    domain_unpause(idle_domain);
+    softirq_register(SOFTIRQ_SCHED, schedule);
+}

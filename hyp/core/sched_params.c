@@ -1,0 +1,82 @@
+/* What the administrator may ask of the scheduler: affinity, weights and caps. */
+#include <lodge/errno.h>
+#include "core/sched_private.h"
+
+int vcpu_set_hard_affinity(struct vcpu *v, const cpumap_t *map)
+{
+    if (v->sched.pin_overridden) {
+        return -EBUSY;
+    }
+    return vcpu_affinity_changed(v, map, NULL);
+}
+
+int vcpu_set_soft_affinity(struct vcpu *v, const cpumap_t *map)
+{
+    return vcpu_affinity_changed(v, NULL, map);
+}
+
+int vcpu_pin_override(struct vcpu *v, int cpu)
+{
+    cpumap_t map = { { 0 } };
+    int rc;
+
+    /* Only v itself calls this, so nobody else changes these two fields. */
+    if (cpu < 0) {
+        if (!v->sched.pin_overridden) {
+            return -EINVAL;
+        }
+        v->sched.pin_overridden = false;
+        return vcpu_affinity_changed(v, &v->sched.saved_hard, NULL);
+    }
+    if (cpu >= (int)NR_CPUS || !cpumap_test(&cpus_online, (unsigned int)cpu)) {
+        return -EINVAL;
+    }
+    if (v->sched.pin_overridden) {
+        return -EBUSY;
+    }
+    cpumap_set(&map, (unsigned int)cpu);
+    v->sched.saved_hard = v->sched.hard;
+    rc = vcpu_affinity_changed(v, &map, NULL);
+    v->sched.pin_overridden = !rc;
+    return rc;
+}
+
+int vcpu_pinned_cpu(const struct vcpu *v)
+{
+    unsigned int cpu = cpumap_next(&v->sched.hard, 0);
+
+    return cpumap_weight(&v->sched.hard) == 1 ? (int)cpu : -1;
+}
+
+int sched_set_params(struct domain *d, uint32_t weight, uint32_t cap_percent)
+{
+    struct vcpu *v;
+    unsigned int i;
+
+    if (weight == 0 || weight > SCHED_WEIGHT_MAX || cap_percent > d->max_vcpus * 100U) {
+        return -EINVAL;
+    }
+    spin_lock(&d->lock);
+    d->sched.weight = weight;
+    sched_cap_set(&d->sched.cap, cap_percent);
+    domain_for_each_vcpu(d, v, i) {
+        unsigned long flags;
+        struct sched_cpu *s = sched_lock(v, &flags);
+        bool running = v->sched.running;
+
+        sched_queue_account(&s->q, arch_time_ns());
+        sched_vcpu_set_weight(&s->q, &v->sched, weight);
+        sched_unlock(s, flags);
+        if (running) {
+            softirq_raise_cpu(s->q.cpu, SOFTIRQ_SCHED); /* a cap may have come or gone */
+        }
+    }
+    spin_unlock(&d->lock);
+    return 0;
+}
+
+void sched_get_params(const struct domain *d, uint32_t *weight, uint32_t *cap_percent)
+{
+    *weight = d->sched.weight;
+    *cap_percent = d->sched.cap.percent;
+}
