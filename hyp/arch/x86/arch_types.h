@@ -9,6 +9,7 @@
 #define NR_CPUS 256
 
 struct vcpu;
+struct frame;
 struct rangeset;
 
 /*
@@ -66,32 +67,22 @@ static inline void arch_irq_restore(unsigned long f)
 static inline void *arch_map_frame(mfn_t mfn) { return (void *)(DIRECTMAP_START + (mfn.n << PAGE_SHIFT)); }
 static inline mfn_t arch_frame_of(const void *va) { return MFN(((uint64_t)va - DIRECTMAP_START) >> PAGE_SHIFT); }
 
-/* Where an exception or event enters the guest. */
-struct trap_bounce {
-    uint64_t rip;
-    uint32_t error_code;
-    uint16_t cs;
-    uint8_t flags;                  /* TBF_* in pv/bounce.h; 0: nothing to deliver */
-    uint8_t vector;
-};
-
 struct vcpu_arch {
     /* Offsets of this first part are used by assembly (asm_offsets.c). */
     struct cpu_user_regs regs;      /* while not running */
     bool kernel_mode;               /* guest kernel or guest user */
     uint8_t iopl;                   /* virtual IOPL << 12 is guest-visible with vm_assist; PHYSDEVOP_set_iopl */
     uint8_t callback_flags;         /* CALLBACK_MASKS_* in pv/bounce.h */
-    uint8_t nmi_pending, mce_pending;
-    bool nmi_in_service;
-    struct trap_bounce bounce;
-    uint64_t kernel_sp;
-    uint64_t kernel_ss;
+    uint8_t nmi_state;              /* NMI_* in pv/bounce.h, atomic */
+    uint64_t kernel_sp;             /* as the bounce uses it: aligned, outside the hole or certain to fault */
+    uint64_t kernel_sp_asked, kernel_ss; /* as the guest said */
     uint64_t event_callback, failsafe_callback, syscall_callback, syscall32_callback, sysenter_callback;
     uint16_t syscall32_cs, sysenter_cs;
     uint64_t cr3_kernel, cr3_user;  /* machine address of the two L4 tables; user 0 = none */
     struct trap_info *traps;        /* 256 */
 
     mfn_t l4_kernel, l4_user;       /* referenced and typed; MFN_INVALID = none */
+    struct frame *old_tables[2];    /* pv/type.h: tables to finish giving back; referenced */
     uint64_t fs_base, gs_base_kernel, gs_base_user;
     uint64_t cr0_guest;             /* TS as the guest asked; the rest as Xen shows it */
     uint64_t cr4_guest;             /* what the guest reads */
@@ -114,8 +105,11 @@ struct vcpu_arch {
 };
 
 struct domain_arch {
+    uint64_t dirty_cpus[NR_CPUS / 64]; /* CPUs whose TLB may hold its translations; atomic */
     uint32_t cf8;                   /* latched PCI configuration address */
     struct rangeset *ports, *iomem, *irqs; /* what it may touch: lib/rangeset */
+    struct rangeset *iomem_ro;      /* frames of devices that it may only read */
+    bool may_cache;                 /* has devices: may choose cache attributes */
     void *pirqs;                    /* platform/pirq.c */
     uint64_t pirq_eoi_mfn;          /* PHYSDEVOP_pirq_eoi_gmfn */
     uint64_t *pirq_eoi_map;

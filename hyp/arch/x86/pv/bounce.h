@@ -8,11 +8,6 @@
 struct vcpu;
 #endif
 
-/* struct trap_bounce.flags */
-#define TBF_EXCEPTION            1
-#define TBF_EXCEPTION_ERRCODE    2
-#define TBF_INTERRUPT            4 /* mask events on entry */
-
 /* vcpu_arch.callback_flags */
 #define CALLBACK_MASKS_SYSCALL   1
 #define CALLBACK_MASKS_FAILSAFE  2
@@ -21,6 +16,11 @@ struct vcpu;
 
 /* entry_vector of a frame made by SYSCALL: the return may use SYSRET. */
 #define ENTRY_SYSCALL 0x100
+
+/* vcpu_arch.nmi_state */
+#define NMI_PENDING    1 /* to be delivered on the next return */
+#define NMI_IN_SERVICE 2 /* until the guest's next iret */
+#define NMI_LATER      4 /* came while one was in service */
 
 #ifndef __ASSEMBLY__
 

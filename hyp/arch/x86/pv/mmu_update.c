@@ -1,0 +1,228 @@
+/* HYPERVISOR_mmu_update and HYPERVISOR_update_va_mapping: public/xen.h. */
+#include <lodge/errno.h>
+#include <lodge/shared.h>
+#include "core/hypercall.h"
+#include "core/log.h"
+#include "core/softirq.h"
+#include "mm/flush.h"
+#include "mm/page.h"
+#include "pv/guest_access.h"
+#include "pv/mm_target.h"
+#include "pv/pt_update.h"
+#include "pv/pv.h"
+#include "pv/type.h"
+
+#define MMU_UPDATE_PREEMPTED (1U << 31) /* in the count: a continuation; *pdone holds what was done before */
+#define CMD_MASK 3ULL
+
+/* Consecutive requests mostly name the same table: its reference is kept from one to the next. */
+struct table_cache {
+    struct frame *f;
+};
+
+static struct frame *cache_get(struct table_cache *cache, mfn_t mfn, struct domain *owner)
+{
+    if (cache->f) {
+        if (mfn_eq(frame_mfn(cache->f), mfn)) {
+            return cache->f;
+        }
+        frame_put(cache->f);
+        cache->f = NULL;
+    }
+    if (frame_valid(mfn) && frame_get(frame_of(mfn), owner)) {
+        cache->f = frame_of(mfn);
+    }
+    return cache->f;
+}
+
+static int update_entry(const struct pt_change *c, struct frame *table, uint64_t address, uint64_t value)
+{
+    unsigned int index = (address & ~PAGE_MASK) / 8;
+
+    if (likely(TYPE_IS_TABLE(type_word(table)))) {
+        return pt_update(c, table, index, value);
+    }
+    /* Not a page table: an ordinary store, if the guest could do it. */
+    if (type_get(table, TYPE_WRITABLE, false)) {
+        return -EINVAL;
+    }
+    shared_write((uint64_t *)arch_map_frame(frame_mfn(table)) + index, value);
+    type_put_now(table);
+    return 0;
+}
+
+static int update_m2p(uint64_t address, uint64_t value, struct domain *pg_owner)
+{
+    mfn_t mfn = maddr_to_mfn(MADDR(address));
+
+    if (pg_owner == &dom_io || pg_owner == &dom_xen || !frame_valid(mfn) || !frame_get(frame_of(mfn), pg_owner)) {
+        return -EINVAL;
+    }
+    m2p_set(mfn, value);
+    frame_put(frame_of(mfn));
+    return 0;
+}
+
+/* *todo requests at *gva; both are advanced. */
+static int run(struct vcpu *v, uint64_t *gva, unsigned int *todo, struct domain *pt_owner, struct domain *pg_owner)
+{
+    struct pt_change c = { .v = v, .pt_owner = pt_owner, .pg_owner = pg_owner };
+    struct table_cache cache = { NULL };
+    unsigned int n = *todo;
+    int rc = 0;
+
+    for (; *todo; --*todo, *gva += sizeof(struct mmu_update)) {
+        uint64_t request, value, address;
+        struct frame *table;
+
+        if (unlikely(v->arch.old_tables[0]) || (*todo != n && unlikely(preempt_requested()))) {
+            rc = -ERESTART;
+            break;
+        }
+        if (unlikely(!guest_get_u64(*gva, &request) || !guest_get_u64(*gva + 8, &value))) {
+            rc = -EFAULT;
+            break;
+        }
+        address = request & ~CMD_MASK;
+        switch (request & CMD_MASK) {
+        case MMU_NORMAL_PT_UPDATE:
+        case MMU_PT_UPDATE_PRESERVE_AD:
+        case MMU_PT_UPDATE_NO_TRANSLATE:
+            c.preserve_ad = (request & CMD_MASK) == MMU_PT_UPDATE_PRESERVE_AD;
+            c.no_translate = (request & CMD_MASK) == MMU_PT_UPDATE_NO_TRANSLATE;
+            table = cache_get(&cache, maddr_to_mfn(MADDR(address)), pt_owner);
+            rc = table && !(address & 7) ? update_entry(&c, table, address, value) : -EINVAL;
+            break;
+        default:
+            rc = update_m2p(address, value, pg_owner);
+            break;
+        }
+        if (unlikely(rc)) {
+            break;
+        }
+    }
+    if (cache.f) {
+        frame_put(cache.f);
+    }
+    return rc;
+}
+
+/* foreign: low half whose frames entries may name; high half, if not 0, whose tables they are, plus one. */
+long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, uint64_t foreign, uint64_t a5)
+{
+    struct vcpu *v = current;
+    unsigned int count = count_arg & ~MMU_UPDATE_PREEMPTED, todo = count, done = 0;
+    domid_t pt_id = foreign >> 16 & 0xffff, pg_id = foreign & 0xffff;
+    struct domain *pt_owner = NULL, *pg_owner = NULL;
+    long rc;
+
+    (void)a5;
+    if (unlikely(old_table_finish(v))) {
+        return hypercall_continue(4, ARGS(gva, count_arg, done_gva, foreign));
+    }
+    if (unlikely((uint32_t)count_arg == MMU_UPDATE_PREEMPTED && !gva)) {
+        return (int)foreign; /* only the old table was left to do: this is the answer */
+    }
+    if (unlikely(count_arg & MMU_UPDATE_PREEMPTED && done_gva) && guest_copy_from(&done, done_gva, sizeof(done))) {
+        return -EFAULT;
+    }
+    if (unlikely(!guest_range_ok(gva, (uint64_t)count * sizeof(struct mmu_update)))) {
+        return -EFAULT;
+    }
+    rc = mm_target_get(v, pg_id, &pg_owner);
+    if (unlikely(rc)) {
+        goto out;
+    }
+    rc = mm_target_get(v, pt_id ? (domid_t)(pt_id - 1) : (domid_t)DOMID_SELF, &pt_owner);
+    if (unlikely(rc)) {
+        goto out;
+    }
+    if (unlikely(!pt_owner->is_pv)) {
+        rc = -EINVAL;
+        goto out;
+    }
+    rc = run(v, &gva, &todo, pt_owner, pg_owner);
+    done += count - todo;
+    if (unlikely(done_gva) && guest_copy_to(done_gva, &done, sizeof(done))) {
+        rc = -EFAULT;
+    } else if (unlikely(rc == -ERESTART)) {
+        rc = hypercall_continue(4, ARGS(gva, todo | MMU_UPDATE_PREEMPTED, done_gva, foreign));
+    } else if (unlikely(old_table_finish(v))) {
+        rc = hypercall_continue(4, ARGS(0, MMU_UPDATE_PREEMPTED, done_gva, (uint32_t)rc));
+    }
+out:
+    mm_target_put(pt_owner);
+    mm_target_put(pg_owner);
+    return rc;
+}
+
+/* UVMF_*: what to flush after the change. */
+static int flush_after(struct vcpu *v, uint64_t va, uint64_t flags)
+{
+    uint64_t where = flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK;
+    unsigned int type = flags & UVMF_FLUSHTYPE_MASK;
+    cpumap_t cpus;
+
+    if (type == UVMF_NONE) {
+        return 0;
+    }
+    if (where == UVMF_LOCAL) {
+        if (type == UVMF_TLB_FLUSH) {
+            flush_tlb_local();
+        } else if (type == UVMF_INVLPG) {
+            invlpg(va);
+        }
+        return 0;
+    }
+    if (where == UVMF_ALL) {
+        mm_dirty_cpus(v->domain, &cpus);
+    } else if (mm_vcpus_to_cpus(v->domain, where, &cpus)) {
+        return -EFAULT;
+    }
+    if (type == UVMF_TLB_FLUSH) {
+        flush_tlb_mask(&cpus);
+    } else if (type == UVMF_INVLPG) {
+        flush_tlb_one_mask(&cpus, va);
+    }
+    return 0;
+}
+
+static long va_mapping(struct vcpu *v, uint64_t va, uint64_t value, uint64_t flags, struct domain *pg_owner)
+{
+    struct pt_change c = { .v = v, .pt_owner = v->domain, .pg_owner = pg_owner };
+    struct frame *table;
+    unsigned int index;
+    long rc;
+
+    table = pt_find_l1(v, va, &index);
+    if (unlikely(!table)) {
+        return -EINVAL;
+    }
+    /* What was found may be a table no more, or one of another level by now: then nothing happens. */
+    rc = (type_word(table) & TYPE_MASK) == TYPE_L1 ? pt_update(&c, table, index, value) : -EINVAL;
+    frame_put(table);
+    return rc ? rc : flush_after(v, va, flags);
+}
+
+long hypercall_update_va_mapping(uint64_t va, uint64_t value, uint64_t flags, uint64_t a4, uint64_t a5)
+{
+    struct vcpu *v = current;
+
+    (void)a4, (void)a5;
+    return va_mapping(v, va, value, flags, v->domain);
+}
+
+long hypercall_update_va_mapping_otherdomain(uint64_t va, uint64_t value, uint64_t flags, uint64_t domid, uint64_t a5)
+{
+    struct vcpu *v = current;
+    struct domain *pg_owner = NULL;
+    long rc;
+
+    (void)a5;
+    rc = mm_target_get(v, (domid_t)domid, &pg_owner);
+    if (!rc) {
+        rc = va_mapping(v, va, value, flags, pg_owner);
+    }
+    mm_target_put(pg_owner);
+    return rc;
+}

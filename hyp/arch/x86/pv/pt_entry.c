@@ -1,0 +1,196 @@
+/* References of page-table entries: pt_entry.h. Linear tables: an entry may name a table of its own level, read-only. */
+#include "pv/pt_entry.h"
+#include <lodge/errno.h>
+#include <lodge/rangeset.h>
+#include "core/log.h"
+#include "core/option.h"
+#include "platform/pci.h"
+#include "pv/type.h"
+
+/*
+ * pv-linear-pt: whether guests may build linear page tables. struct frame.arch_half of a table counts: above zero, how many
+ * of its entries name tables of its level; below, how many such entries elsewhere name it. Never both: no cycles.
+ */
+static bool opt_linear_pt = true;
+OPTION_BOOL("pv-linear-pt", opt_linear_pt);
+
+/* Is the frame a device's (or nothing at all) rather than RAM that somebody can own? */
+static bool frame_is_io(mfn_t mfn)
+{
+    return !frame_valid(mfn) || frame_of(mfn)->owner == FRAME_OWNER_IO;
+}
+
+static int l1e_get_io(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
+{
+    uint64_t mfn = pte_mfn(*pte).n;
+
+    if (!rangeset_contains(pg_owner->arch.iomem, mfn, mfn + 1) ||
+        (pt_owner != pg_owner && !rangeset_contains(pt_owner->arch.iomem, mfn, mfn + 1))) {
+        if (mfn == PTE_ADDR >> PAGE_SHIFT) {
+            return -EINVAL; /* the invalid frame, folded into an entry */
+        }
+        log_guest_debug("frame %lx is no RAM of d%d, and it may not have the device there", (unsigned long)mfn,
+                        pg_owner->id);
+        return -EPERM;
+    }
+    if (*pte & PTE_RW && rangeset_contains(pt_owner->arch.iomem_ro, mfn, mfn + 1)) {
+        *pte &= ~PTE_RW;
+    }
+    switch (*pte & PTE_CACHE) { /* devices are not cached unless asked for by a type that says so */
+    case 0:
+        *pte |= PTE_PWT | PTE_PCD;
+        break;
+    case PTE_PWT:
+    case PTE_PWT | PTE_PAT:
+        *pte = (*pte & ~PTE_PAT) | PTE_PCD | PTE_PWT;
+        break;
+    }
+    return 0;
+}
+
+int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
+{
+    uint64_t entry = *pte;
+    mfn_t mfn = pte_mfn(entry);
+    struct frame *f;
+
+    if (unlikely(entry & ~(PTE_ALLOWED | PTE_G))) {
+        if (entry & ~(PTE_ALLOWED | PTE_G | PTE_CACHE) || !pt_owner->arch.may_cache) {
+            log_guest_debug("L1 entry %016lx has bits that it may not have", (unsigned long)entry);
+            return -EINVAL;
+        }
+    }
+    if (unlikely(frame_is_io(mfn))) {
+        return l1e_get_io(pte, pt_owner, pg_owner);
+    }
+    f = frame_of(mfn);
+    if (unlikely(!frame_get(f, pg_owner))) {
+        return -EBUSY;
+    }
+    if (entry & PTE_RW && unlikely(type_get(f, TYPE_WRITABLE, false))) {
+        frame_put(f);
+        return -EBUSY;
+    }
+    if (unlikely(entry & PTE_CACHE && f->count & FRAME_EXTRA)) {
+        if (entry & PTE_RW) {
+            type_put_now(f);
+        }
+        frame_put(f);
+        return -EACCES; /* the hypervisor uses this page cached */
+    }
+    return 0;
+}
+
+void l1e_put(uint64_t pte, struct domain *pt_owner)
+{
+    mfn_t mfn = pte_mfn(pte);
+    struct frame *f;
+
+    (void)pt_owner;
+    if (!(pte & PTE_P) || unlikely(frame_is_io(mfn))) {
+        return;
+    }
+    f = frame_of(mfn);
+    if (pte & PTE_RW) {
+        type_put_now(f);
+    }
+    frame_put(f);
+}
+
+/* Counts one linear entry in `table` that names `child`; false if that would allow a chain. */
+static bool linear_count(struct frame *table, struct frame *child)
+{
+    int16_t have = __atomic_load_n(&table->arch_half, __ATOMIC_RELAXED);
+
+    do {
+        if (have < 0 || have == INT16_MAX) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&table->arch_half, &have, (int16_t)(have + 1), false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    have = __atomic_load_n(&child->arch_half, __ATOMIC_RELAXED);
+    do {
+        if (have > 0 || have == INT16_MIN) {
+            __atomic_fetch_sub(&table->arch_half, 1, __ATOMIC_SEQ_CST);
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&child->arch_half, &have, (int16_t)(have - 1), false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+static void linear_uncount(struct frame *table, struct frame *child)
+{
+    __atomic_fetch_sub(&table->arch_half, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&child->arch_half, 1, __ATOMIC_SEQ_CST);
+}
+
+/* child: referenced, not of the level below. Its references are the entry's afterwards, but for a table naming itself. */
+static int linear_get(struct frame *table, unsigned int level, uint64_t entry, struct frame *child)
+{
+    uint64_t x = type_word(child);
+
+    if (!opt_linear_pt || entry & PTE_RW) {
+        return -EINVAL;
+    }
+    if (child == table) {
+        frame_put(child);
+        return 0;
+    }
+    do {
+        if (!(x & TYPE_COUNT_MASK) || (x & (TYPE_MASK | TYPE_VALIDATED)) != (TYPE_OF_LEVEL(level) | TYPE_VALIDATED)) {
+            return -EINVAL;
+        }
+    } while (!__atomic_compare_exchange_n(&child->type, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    if (!linear_count(table, child)) {
+        if (type_put(child, true)) {
+            return -EINVAL; /* partial, if ours was the last: as any child of a refused entry may be */
+        }
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int table_entry_get(struct frame *table, unsigned int level, uint64_t entry, struct domain *d, bool preemptible)
+{
+    mfn_t mfn = pte_mfn(entry);
+    struct frame *child;
+    int rc;
+
+    if (entry & ~PTE_ALLOWED || frame_is_io(mfn)) {
+        return -EINVAL;
+    }
+    child = frame_of(mfn);
+    if (!frame_get(child, d)) {
+        return -EINVAL;
+    }
+    rc = type_get(child, TYPE_OF_LEVEL(level - 1), preemptible);
+    if (rc == -EINVAL && (type_word(child) & TYPE_MASK) == TYPE_OF_LEVEL(level)) {
+        rc = linear_get(table, level, entry, child);
+    }
+    if (rc) {
+        frame_put(child);
+    }
+    return rc;
+}
+
+int table_entry_put(struct frame *table, unsigned int level, uint64_t entry, bool preemptible)
+{
+    struct frame *child;
+    int rc;
+
+    if (!(entry & PTE_P)) {
+        return 0;
+    }
+    child = frame_of(pte_mfn(entry));
+    if (child == table) {
+        return 0;
+    }
+    /* Our reference keeps its type as it is: a table of the same level is a linear entry's. */
+    if ((type_word(child) & TYPE_MASK) == TYPE_OF_LEVEL(level)) {
+        linear_uncount(table, child);
+    }
+    rc = type_put(child, preemptible);
+    frame_put(child);
+    return rc;
+}
