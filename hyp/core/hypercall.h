@@ -25,9 +25,13 @@ long hypercall_continue(unsigned int n, const uint64_t *args);
 /* Supplied by the architecture: the calling vCPU's argument registers, and repeat the instruction. */
 void hypercall_arch_continue(struct vcpu *v, unsigned int n, const uint64_t *args);
 
+/*
+ * vcpu.multi points at this while an entry of a multicall runs, and is NULL otherwise. A handler that leaves for good without
+ * returning (into another context) must set it to NULL; the architecture's hypercall entry may rely on NULL or set it.
+ */
 struct hypercall_multi {
     uint64_t args[6];
-    bool continued;
+    bool continued; /* args are to be written back and the entry executed again */
 };
 
 /* Sub-operations with one argument structure in guest memory. */
