@@ -68,6 +68,23 @@ static void page_list_remove(struct domain *d, struct frame *f)
     f->next = f->prev = FRAME_LINK_NONE;
 }
 
+struct frame *domain_frames_rotate(struct domain *d)
+{
+    struct frame *f = NULL;
+
+    spin_lock(&d->page_lock);
+    if (d->page_list != FRAME_LINK_NONE) {
+        f = frame_of(MFN(d->page_list));
+        page_list_remove(d, f);
+        page_list_append(d, f);
+        if (!frame_get_any(f)) {
+            f = NULL; /* its last reference just went: the next call finds the list without it */
+        }
+    }
+    spin_unlock(&d->page_lock);
+    return f;
+}
+
 /* Owning frames, of either kind, is worth one reference on the domain. page_lock held. */
 static bool owns_frames(const struct domain *d)
 {

@@ -81,6 +81,8 @@ bool frame_drop_allocation(struct frame *f);
 struct frame *domain_frames_alloc(struct domain *d, unsigned int order, unsigned int address_bits) MUST_CHECK;
 struct frame *domain_frames_alloc_flags(struct domain *d, unsigned int order, unsigned int address_bits,
                                         unsigned int flags) MUST_CHECK;
+/* The first frame of the page list goes to its end and is returned, referenced. NULL: the list is empty (or was just leaving). */
+struct frame *domain_frames_rotate(struct domain *d) MUST_CHECK;
 /* Boot and special pages: hand a run from frames_alloc() to d, contents and all. 0, -ENOMEM over quota, -EINVAL dying. */
 int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order) MUST_CHECK;
 /*

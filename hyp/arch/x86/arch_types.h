@@ -117,8 +117,8 @@ struct domain_arch {
     struct cpuid_policy *cpuid;
     uint8_t *e820;                  /* memory map set by the toolstack */
     unsigned int nr_e820;
-    uint64_t relinquish_state;
-    uint64_t relinquish_next;
+    bool relinquish_started;        /* domain_arch_relinquish */
+    uint64_t relinquish_left;       /* frames of the page list not looked at yet */
 };
 
 #endif

@@ -135,6 +135,43 @@ END(syscall_entry)
         movq    $SEL_GUEST_DATA, UREGS_ss(%rsp)
 .endm
 
+/*
+ * compat_syscall_entry: SYSCALL in 32-bit code, through this CPU's second stub. In: as syscall_entry.
+ * sysenter_entry: SYSENTER in 32-bit code (Intel). In: rsp = end of regs, from the MSR; neither rip nor rsp was saved,
+ * which is how the CPU does it: the kernel knows where its users call from. Intel SDM vol. 2, "SYSENTER".
+ */
+FUNC(compat_syscall_entry)
+        mov     %rax, UREGS_rsp(%rsp)
+        mov     %rcx, UREGS_rip(%rsp)
+        mov     %r11, UREGS_rflags(%rsp)
+        SAVE_SYSCALL_FRAME
+        movl    $0, UREGS_entry_vector(%rsp)
+        movq    $SEL_GUEST_CODE32, UREGS_cs(%rsp)
+        orl     $FLAGS_IF, UREGS_rflags(%rsp)
+        cld
+        call    pv_compat_syscall
+        jmp     guest_return_check
+END(compat_syscall_entry)
+
+FUNC(sysenter_entry)
+        sub     $UREGS_es, %rsp
+        mov     %rax, UREGS_rax(%rsp)
+        movq    $0, UREGS_rsp(%rsp)
+        movq    $0, UREGS_rip(%rsp)
+        pushfq
+        pop     %rax
+        mov     %rax, UREGS_rflags(%rsp)
+        SAVE_SYSCALL_FRAME
+        movl    $0, UREGS_entry_vector(%rsp)
+        movq    $SEL_GUEST_CODE32, UREGS_cs(%rsp)
+        andl    $~0x100, UREGS_rflags(%rsp)     /* SYSENTER leaves TF as it was */
+        orl     $FLAGS_IF, UREGS_rflags(%rsp)
+        pushq   $2
+        popfq
+        call    pv_sysenter
+        jmp     guest_return_check
+END(sysenter_entry)
+
 /* A system call while the kernel has events masked (no Linux does this), or one whose stack faulted: C decides. */
 FUNC(syscall_masked)
         mov     UREGS_rip(%rsp), %rcx
@@ -215,7 +252,7 @@ FUNC(hypercall_iret_fast)
         mov     VCPU_info(%rax), %r11
         cmpb    $0, INFO_pending(%r11)
         jne     iret_general
-        cmpb    $0, VCPU_nmi_pending(%rax)
+        cmpb    $0, VCPU_nmi_state(%rax)
         jne     iret_general
         cmpq    $0, VCPU_cr3_user(%rax)
         je      iret_general
@@ -308,7 +345,7 @@ guest_return_check:
         mov     CPUINFO_vcpu(%rsp), %rbx
         cmpl    $0, (%rax)
         jne     return_softirq
-        cmpb    $0, VCPU_nmi_pending(%rbx)
+        testb   $NMI_PENDING, VCPU_nmi_state(%rbx)
         mov     VCPU_info(%rbx), %rax
         jne     return_deliver
         cmpb    $0, INFO_pending(%rax)

@@ -7,6 +7,7 @@
 #include "core/domain.h"
 #include "core/hypercall.h"
 #include "core/log.h"
+#include "cpu/dump.h"
 #include "cpu/insn.h"
 #include "cpu/msr.h"
 #include "entry.h"
@@ -14,20 +15,8 @@
 #include "pv/pv.h"
 
 #define TRAP_NMI 2
-#define TRAP_GP  13
 #define TRAP_PF  14
 #define UPCALL_MASK_SHIFT 32 /* saved_upcall_mask's place in the cs word */
-
-static const char *const trap_names[] = {
-    "divide error", "debug", "NMI", "breakpoint", "overflow", "bounds", "invalid opcode", "no coprocessor",
-    "double fault", "coprocessor segment", "invalid TSS", "segment missing", "stack fault", "general protection",
-    "page fault", "spurious", "coprocessor error", "alignment check", "machine check", "SIMD error",
-};
-
-static const char *trap_name(unsigned int vector)
-{
-    return vector < ARRAY_SIZE(trap_names) ? trap_names[vector] : "software interrupt";
-}
 
 void pv_toggle_mode(struct vcpu *v)
 {
@@ -119,6 +108,11 @@ void pv_inject_software(unsigned int vector)
     const struct trap_info *ti = &v->arch.traps[vector];
 
     bounce(v, ti->address, TI_GET_IF(ti), 0, NULL, trap_name(vector));
+}
+
+void pv_inject_callback(uint64_t rip, bool mask_events, const char *what)
+{
+    bounce(current, rip, mask_events, 0, NULL, what);
 }
 
 /* The frame holds the selectors, so that the kernel can tell which of them the CPU refused. */

@@ -32,6 +32,7 @@ void pv_inject_trap(unsigned int vector, uint32_t error_code); /* error code onl
 void pv_inject_page_fault(uint64_t address, uint32_t error_code);
 void pv_inject_software(unsigned int vector);                  /* int n, after the instruction; the gate's DPL was checked */
 void pv_inject_failsafe(void);
+void pv_inject_callback(uint64_t rip, bool mask_events, const char *what); /* what: for the report if it cannot be */
 
 /* Called by entry.S with interrupts off when an event is pending and not masked, or an NMI is. */
 void pv_deliver_pending(struct vcpu *v);

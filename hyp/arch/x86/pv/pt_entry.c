@@ -71,7 +71,7 @@ int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
         frame_put(f);
         return -EBUSY;
     }
-    if (unlikely(entry & PTE_CACHE && f->count & FRAME_EXTRA)) {
+    if (unlikely(entry & PTE_CACHE && frame_shared(f))) {
         if (entry & PTE_RW) {
             type_put_now(f);
         }

@@ -20,6 +20,8 @@ static inline bool address_canonical(uint64_t va)
 void pv_syscall_slow(void);
 void pv_syscall_fault(void);
 void pv_return_fault(void);
+void pv_compat_syscall(void);
+void pv_sysenter(void);
 
 void vcpu_arch_send_nmi(struct vcpu *v);
 
@@ -41,6 +43,10 @@ bool pv_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value) MUST_CHECK;
 
 /* LDT pages are mapped on first use: true if `va`, inside the vCPU's window, is mapped now. descriptor.c */
 bool pv_ldt_fault(struct vcpu *v, uint64_t offset) MUST_CHECK;
+/* The guest's own stack of a vCPU that does not run, or is current, as far as it can be read. show.c */
+void vcpu_stack_show(const struct vcpu *v);
+/* v does not run. -EINVAL: something in it that no guest may have; -ERESTART: again. */
+int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) MUST_CHECK;
 void pv_set_kernel_stack(struct vcpu *v, uint64_t ss, uint64_t sp);
 
 #endif
