@@ -11,9 +11,9 @@ void vcpu_kick(struct vcpu *v)
      * The byte that tells the vCPU why it is kicked was set by a locked instruction: a vCPU that blocks or enters its guest after this
      * look at it sees the byte (sched.c, vcpu_block; the return path tests it with interrupts off).
      */
-    if (__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & 1U << VCPU_BLOCKED) {
+    if (__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & 1U << VCPU_BLOCKED) {
         vcpu_unblock(v);
-    } else if (v != current && __atomic_load_n(&v->is_running, __ATOMIC_RELAXED)) {
+    } else if (v != current && __atomic_load_n(&v->is_running, __ATOMIC_SEQ_CST)) {
         vcpu_arch_kick(v);
     }
 }
