@@ -6,8 +6,9 @@
  * Array and control blocks belong to the guest, who may write anything there at any time. So: no link is ever followed by us; tails
  * are ours; a word is changed by compare-and-exchange, a bounded number of times. The worst a guest can do is to lose its own events.
  *
- * Locks: evtchn_fifo_vcpu.lock of a vCPU guards its queues, interrupts off, any context; of two vCPUs the lower id first.
- * Holding any of them with `enabled` seen set keeps every guest page of the domain mapped: evtchn_fifo_disable()
+ * Locks: evtchn_fifo_vcpu.lock of a vCPU guards its queues, interrupts off, any context; never two of them. A port belongs to the
+ * queue it was linked to last (evtchn.last_queue), and only the holder of that vCPU's lock links it or moves it on.
+ * Holding any of these locks with `enabled` seen set keeps every guest page of the domain mapped: evtchn_fifo_disable()
  * clears it under each lock in turn before it lets the pages go. Pages are added under the domain's evtchn_lock.
  */
 #include <lodge/errno.h>
@@ -98,46 +99,8 @@ static bool link_behind(event_word_t *tail, evtchn_port_t port)
     return true;
 }
 
-/* Locks v's queues and those of the vCPU that the port was linked to last. *old: the latter's vCPU. */
-static bool lock_queues(struct domain *d, struct evtchn *e, struct vcpu *v, struct vcpu **old,
-                        unsigned long *flags)
-{
-    for (unsigned int i = 0; i < MOVE_TRIES; i++) {
-        uint32_t last = __atomic_load_n(&e->last_queue, __ATOMIC_RELAXED);
-        struct vcpu *o = d->vcpus[last >> 4];
-
-        if (unlikely(!o) || unlikely(!o->fifo)) {
-            o = v; /* never linked: 0 stands for vCPU 0, which need not be there */
-        }
-        if (likely(o == v)) {
-            *flags = spin_lock_irqsave(&v->fifo->lock);
-        } else {
-            *flags = spin_lock_irqsave(o->id < v->id ? &o->fifo->lock : &v->fifo->lock);
-            spin_lock(o->id < v->id ? &v->fifo->lock : &o->fifo->lock);
-        }
-        *old = o;
-        if (likely((__atomic_load_n(&e->last_queue, __ATOMIC_RELAXED) ^ last) >> 4 == 0)) {
-            return true;
-        }
-        if (o != v) {
-            spin_unlock(&o->fifo->lock);
-        }
-        spin_unlock_irqrestore(&v->fifo->lock, *flags);
-    }
-    return false;
-}
-
-static void unlock_queues(struct vcpu *v, struct vcpu *old, unsigned long flags)
-{
-    if (old != v) {
-        spin_unlock(&old->fifo->lock);
-    }
-    spin_unlock_irqrestore(&v->fifo->lock, flags);
-}
-
-/* Both queues locked, the word has just become LINKED by us. True: the guest is to be told that the queue has something. */
-static bool enqueue(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn *e, struct vcpu *v,
-                    struct vcpu *old)
+/* v's queues locked; the word has just become LINKED by us. True: the guest is to be told that the queue has something. */
+static bool enqueue(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn *e, struct vcpu *v)
 {
     unsigned int priority = __atomic_load_n(&e->priority, __ATOMIC_RELAXED);
     unsigned int old_priority = e->last_queue & (EVTCHN_FIFO_MAX_QUEUES - 1);
@@ -145,11 +108,11 @@ static bool enqueue(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn 
     bool linked = false;
 
     /* It was not linked, so a queue whose tail it was is empty; nothing may be appended behind it there. */
-    if (old->fifo->tail[old_priority] == port) {
-        old->fifo->tail[old_priority] = 0;
+    if (v->fifo->tail[old_priority] == port) {
+        v->fifo->tail[old_priority] = 0;
     }
     __atomic_store_n(&e->last_queue, queue_id(v, priority), __ATOMIC_RELAXED);
-    if (*tail && *tail != port) {
+    if (*tail) {
         linked = link_behind(word_of(fifo, *tail), port);
     }
     if (!linked) {
@@ -163,22 +126,22 @@ static bool enqueue(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn 
              1U << priority);
 }
 
-void evtchn_fifo_set_pending(struct domain *d, evtchn_port_t port, struct evtchn *e, struct vcpu *v)
-{
-    struct evtchn_fifo *fifo = evtchn_table(d)->fifo;
-    bool tell = false, raised = false;
-    event_word_t *word;
-    struct vcpu *old;
-    unsigned long flags;
+/* What came of raising a port: whom to tell, once no lock is held. */
+struct raised {
+    bool tell;    /* the vCPU: a queue has become non-empty */
+    bool pollers; /* the port was not pending before */
+};
 
-    if (unlikely(!v->fifo) || unlikely(!lock_queues(d, e, v, &old, &flags))) {
-        log_print_guest(LOG_WARNING, v, "event on port %u lost: no queue to put it in\n", port);
-        return;
+/* v's queues locked, and the port was linked to one of them last. */
+static void deliver(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn *e, struct vcpu *v,
+                    struct raised *raised)
+{
+    event_word_t *word;
+
+    if (unlikely(!v->fifo->enabled)) {
+        return; /* back to the 2-level ABI since the caller looked */
     }
     word = word_of(fifo, port);
-    if (unlikely(!v->fifo->enabled)) {
-        goto out; /* back to the 2-level ABI since the caller looked */
-    }
     if (unlikely(!word)) {
         /*
          * The page that holds its word comes later: evtchn_fifo_expand_array() raises it then. It may just have come: it is published
@@ -187,23 +150,82 @@ void evtchn_fifo_set_pending(struct domain *d, evtchn_port_t port, struct evtchn
         __atomic_store_n(&e->pending, true, __ATOMIC_SEQ_CST);
         word = word_of(fifo, port);
         if (likely(!word) || !__atomic_exchange_n(&e->pending, false, __ATOMIC_SEQ_CST)) {
-            goto out;
+            return;
         }
     }
     if (unlikely(!v->fifo->control)) {
-        goto out; /* the guest may not unmask ports of a vCPU without a control block */
+        return; /* the guest may not unmask ports of a vCPU without a control block */
     }
-    raised = !(__atomic_fetch_or(word, PENDING, __ATOMIC_SEQ_CST) & PENDING);
+    raised->pollers |= !(__atomic_fetch_or(word, PENDING, __ATOMIC_SEQ_CST) & PENDING);
     if (!(shared_read(word) & MASKED) &&
         !(__atomic_fetch_or(word, LINKED, __ATOMIC_SEQ_CST) & LINKED)) {
-        tell = enqueue(fifo, port, e, v, old);
+        raised->tell = enqueue(fifo, port, e, v);
     }
-out:
-    unlock_queues(v, old, flags);
-    if (tell) {
+}
+
+/*
+ * old's queues locked: the port was linked to one of them last, and is to notify v now. If it is still linked, that is where
+ * the guest will find it. Otherwise it leaves that queue for v's. False: nothing more to do.
+ */
+static bool move(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn *e, struct vcpu *old,
+                 const struct vcpu *v, struct raised *raised)
+{
+    uint32_t *tail = &old->fifo->tail[e->last_queue & (EVTCHN_FIFO_MAX_QUEUES - 1)];
+    event_word_t *word;
+
+    if (unlikely(!old->fifo->enabled) || unlikely(!__atomic_load_n(&v->fifo->control, __ATOMIC_RELAXED))) {
+        return false;
+    }
+    word = word_of(fifo, port);
+    if (word) {
+        raised->pollers |= !(__atomic_fetch_or(word, PENDING, __ATOMIC_SEQ_CST) & PENDING);
+        /* The guest unlinks first and looks for PENDING then: whoever is late sees the other's change. */
+        if (shared_read(word) & (MASKED | LINKED)) {
+            return false;
+        }
+    }
+    if (*tail == port) {
+        *tail = 0;
+    }
+    __atomic_store_n(&e->last_queue, queue_id(v, 0), __ATOMIC_RELAXED);
+    return true;
+}
+
+void evtchn_fifo_set_pending(struct domain *d, evtchn_port_t port, struct evtchn *e, struct vcpu *v)
+{
+    struct evtchn_fifo *fifo = evtchn_table(d)->fifo;
+    struct raised raised = { 0 };
+    bool again = true;
+
+    for (unsigned int i = 0; again && i < MOVE_TRIES; i++) {
+        uint32_t last = __atomic_load_n(&e->last_queue, __ATOMIC_RELAXED);
+        struct vcpu *holder = d->vcpus[last >> 4];
+        unsigned long flags;
+
+        if (unlikely(!v->fifo)) {
+            break;
+        }
+        if (unlikely(!holder) || unlikely(!holder->fifo)) {
+            holder = v; /* never linked: 0 stands for vCPU 0, which need not be there */
+        }
+        flags = spin_lock_irqsave(&holder->fifo->lock);
+        if (likely(__atomic_load_n(&e->last_queue, __ATOMIC_RELAXED) == last)) {
+            if (likely(holder == v)) {
+                deliver(fifo, port, e, v, &raised);
+                again = false;
+            } else {
+                again = move(fifo, port, e, holder, v, &raised);
+            }
+        }
+        spin_unlock_irqrestore(&holder->fifo->lock, flags);
+    }
+    if (unlikely(again)) {
+        log_print_guest(LOG_WARNING, v, "event on port %u lost: no queue to put it in", port);
+    }
+    if (raised.tell) {
         vcpu_mark_events_pending(v);
     }
-    if (raised) {
+    if (raised.pollers) {
         evtchn_wake_pollers(d, port);
     }
 }
