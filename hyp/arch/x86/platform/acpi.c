@@ -10,6 +10,7 @@
 #include "mm/page.h"
 #include "platform/acpi_private.h"
 #include "platform/acpi_tables.h"
+#include "platform/firmware.h"
 #include "platform/platform.h"
 
 #define BIOS_START      0xe0000
@@ -245,6 +246,7 @@ void platform_acpi_init(void)
 {
     const struct acpi_madt *madt;
 
+    firmware_init();
     tables_find();
     fadt_read();
     hpet_read();

@@ -96,8 +96,6 @@ const void *acpi_table_find(const char *signature, unsigned int nth);
  * Source: public/platform.h, XENPF_enter_acpi_sleep; Xen 4.17 xen/arch/x86/acpi/power.c acpi_enter_sleep.
  */
 int acpi_sleep(uint32_t state, uint32_t a, uint32_t b, bool extended) MUST_CHECK;
-/* Off, with the values of an earlier acpi_sleep(). Returns if there were none, or nothing happened. */
-void acpi_power_off(void);
 void acpi_reset(void); /* returns if there is no reset register, or it did nothing */
 
 #endif

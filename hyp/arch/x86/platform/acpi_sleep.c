@@ -13,11 +13,6 @@
 #define EXT_SLEEP_TYPE(t) ((t) << 2)
 #define S5               5
 
-static struct {
-    bool known, extended;
-    uint32_t a, b;
-} off;
-
 static void reg_write(const struct acpi_reg *r, uint32_t value)
 {
     if (r->space == 1) {
@@ -33,22 +28,19 @@ static void reg_write(const struct acpi_reg *r, uint32_t value)
     }
 }
 
-void acpi_power_off(void)
+static void power_off(uint32_t a, uint32_t b, bool extended)
 {
-    if (!off.known) {
-        return;
-    }
-    if (off.extended) {
-        reg_write(&acpi.sleep_control, EXT_SLEEP_TYPE(off.a) | EXT_SLEEP_ENABLE);
+    if (extended) {
+        reg_write(&acpi.sleep_control, EXT_SLEEP_TYPE(a) | EXT_SLEEP_ENABLE);
     } else {
         /* The type must stand in both blocks before either is told to go. */
-        reg_write(&acpi.pm1a_cnt, off.a & ~SLEEP_ENABLE);
+        reg_write(&acpi.pm1a_cnt, a & ~SLEEP_ENABLE);
         if (acpi.pm1b_cnt.address) {
-            reg_write(&acpi.pm1b_cnt, off.b & ~SLEEP_ENABLE);
+            reg_write(&acpi.pm1b_cnt, b & ~SLEEP_ENABLE);
         }
-        reg_write(&acpi.pm1a_cnt, off.a | SLEEP_ENABLE);
+        reg_write(&acpi.pm1a_cnt, a | SLEEP_ENABLE);
         if (acpi.pm1b_cnt.address) {
-            reg_write(&acpi.pm1b_cnt, off.b | SLEEP_ENABLE);
+            reg_write(&acpi.pm1b_cnt, b | SLEEP_ENABLE);
         }
     }
     time_udelay(100000);
@@ -74,12 +66,8 @@ int acpi_sleep(uint32_t state, uint32_t a, uint32_t b, bool extended)
     if (state != S5) {
         return -EOPNOTSUPP;
     }
-    off.a = a;
-    off.b = b;
-    off.extended = extended;
-    off.known = true;
     log_info("domain 0 switches the machine off");
-    acpi_power_off();
+    power_off(a, b, extended);
     log_warning("ACPI: the machine did not switch off");
     return 0;
 }

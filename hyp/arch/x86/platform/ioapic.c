@@ -208,12 +208,13 @@ int ioapic_guest_read(uint64_t physbase, uint32_t reg, uint32_t *value)
  * The hypervisor programs redirection entries itself when a line is bound; of what the guest writes, only which line it
  * means and its type are of interest. Xen 4.17 xen/arch/x86/io_apic.c ioapic_guest_write: other registers are ignored.
  */
-int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned int *gsi)
+int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned int *gsi, bool *level, bool *low)
 {
     unsigned int i = 0;
     const struct ioapic *a = find_physbase(physbase, &i);
 
     *gsi = ~0U;
+    *level = *low = false;
     if (!a) {
         return -EINVAL;
     }
@@ -224,5 +225,7 @@ int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned
         return -EINVAL;
     }
     *gsi = acpi.ioapics[i].gsi_base + (reg - REG_RTE(0)) / 2;
+    *level = value & RTE_LEVEL;
+    *low = value & RTE_LOW;
     return 0;
 }

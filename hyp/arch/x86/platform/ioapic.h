@@ -7,8 +7,6 @@
 
 #include <lodge/types.h>
 
-struct rangeset;
-
 unsigned int ioapic_init(void);                    /* maps and masks all; returns the number of GSIs */
 bool ioapic_has_gsi(unsigned int gsi);
 unsigned int ioapic_gsi_of_isa(unsigned int irq);
@@ -23,6 +21,7 @@ bool ioapic_is_page(uint64_t mfn);                 /* the page of some I/O APIC'
 
 /* PHYSDEVOP_apic_read and _write: 0; -EINVAL no I/O APIC there, no such register, or a mode that is not ours to give. */
 int ioapic_guest_read(uint64_t physbase, uint32_t reg, uint32_t *value) MUST_CHECK;
-int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned int *gsi) MUST_CHECK;
+int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned int *gsi, bool *level,
+                       bool *low) MUST_CHECK; /* *gsi: the line it means, ~0 if none */
 
 #endif

@@ -16,12 +16,12 @@ struct msi_entry;
  */
 int msi_setup(struct pci_sbdf where, uint64_t table_base, unsigned int entry, unsigned int *irq) MUST_CHECK;
 void msi_release(unsigned int irq);
+void msi_forget(struct pci_sbdf where); /* the device goes: its messages are not written any more, their irqs stay until released */
 int msi_restore(struct pci_sbdf where) MUST_CHECK; /* writes every message of the device again; -ENODEV */
 
 /* Called by irq.c under the descriptor's lock. */
 void msi_mask(struct msi_entry *m, bool masked);
 void msi_route(struct msi_entry *m, uint8_t vector, uint32_t apic_id);
-bool msi_maskable(const struct msi_entry *m);
 
 /* Is [reg, reg + bytes) of this device's configuration space part of a message address or its data? */
 bool msi_owns_config(struct pci_sbdf where, unsigned int reg, unsigned int bytes);

@@ -8,7 +8,6 @@
 #include <lodge/types.h>
 
 struct domain;
-struct pci_dev;
 
 struct pci_sbdf {
     uint16_t segment;
@@ -29,11 +28,9 @@ void pci_guest_cfg_write(struct domain *d, uint32_t cf8, unsigned int offset, un
 
 /* PHYSDEVOP_pci_device_add and _remove, pci_mmcfg_reserved. */
 int pci_device_add(struct pci_sbdf where) MUST_CHECK;    /* 0 (also when known), -ENOMEM */
-int pci_device_remove(struct pci_sbdf where) MUST_CHECK; /* 0, -ENODEV, -EBUSY interrupts are bound */
+int pci_device_remove(struct pci_sbdf where) MUST_CHECK; /* 0, -ENODEV */
 bool pci_device_known(struct pci_sbdf where);
 int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t first_bus, uint8_t last_bus,
                        bool reserved) MUST_CHECK;        /* 0, -ENODEV, -EIO */
-/* The frame is part of some MCFG area: its first frame's bus and device, for read-only mapping. */
-bool pci_is_mmcfg_page(uint64_t mfn);
 
 #endif

@@ -22,7 +22,7 @@ unsigned int pirq_count(const struct domain *d);
  */
 int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq) MUST_CHECK;
 int pirq_map_irq(struct domain *d, unsigned int irq, int *pirq) MUST_CHECK;  /* a message */
-int pirq_unmap(struct domain *d, uint32_t pirq) MUST_CHECK;                  /* -EINVAL, -EBUSY while bound */
+int pirq_unmap(struct domain *d, uint32_t pirq) MUST_CHECK;                  /* -EINVAL nothing is mapped there */
 int pirq_reserve(struct domain *d, bool gsi, uint32_t *pirq) MUST_CHECK;     /* PHYSDEVOP_get_free_pirq: -ENOSPC */
 bool pirq_shared(struct domain *d, uint32_t pirq);
 int pirq_eoi(struct domain *d, uint32_t pirq) MUST_CHECK;                    /* -EINVAL */

@@ -26,11 +26,11 @@ void platform_irq_init(void);
 
 /**
  * platform_dom0_permissions - let the hardware domain at the machine's devices
- * @d: its d->arch.ports, iomem and irqs are replaced by fresh sets: everything but what the hypervisor keeps
+ * @d: its d->arch.ports, iomem, iomem_ro and irqs are replaced by fresh sets: everything but what the hypervisor keeps
  * iomem holds frame numbers, irqs holds GSIs. Returns 0; -ENOMEM, with the sets as far as they got.
  */
 int platform_dom0_permissions(struct domain *d) MUST_CHECK;
-/* Frees the three sets; "nothing" is fine. */
+/* Frees the four sets; "nothing" is fine. */
 void platform_permissions_free(struct domain *d);
 
 /* Firmware tables and device registers that may lie outside RAM: the direct map where it reaches, else ioremap(). NULL. */

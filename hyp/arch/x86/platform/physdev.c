@@ -1,0 +1,352 @@
+/*
+ * HYPERVISOR_physdev_op: what a guest kernel does with physical devices through the hypervisor. ops/physdev_op.def is the
+ * table; here stands who may, and what is answered, as Xen 4.17 does (xen/arch/x86/physdev.c). The work is done elsewhere.
+ */
+#include <lodge/errno.h>
+#include "core/guest.h"
+#include "core/hypercall.h"
+#include "core/privilege.h"
+#include "platform/ioapic.h"
+#include "platform/irq.h"
+#include "platform/msi.h"
+#include "platform/pci.h"
+#include "platform/pirq.h"
+#include <xen/physdev.h>
+
+#define NR_PORTS       65536U
+#define IO_BITMAP_SIZE (NR_PORTS / 8)
+#define MAX_IOPL       3U
+
+static long op_irq_status_query(struct vcpu *caller, void *arg)
+{
+    struct physdev_irq_status_query *req = arg;
+    struct domain *d = caller->domain;
+
+    if (req->irq >= pirq_count(d)) {
+        return -EINVAL;
+    }
+    /* A guest that wants to know better looks at the page of PHYSDEVOP_pirq_eoi_gmfn. */
+    req->flags = XENIRQSTAT_needs_eoi | (pirq_shared(d, req->irq) ? XENIRQSTAT_shared : 0);
+    return 0;
+}
+
+static long op_set_iopl(struct vcpu *caller, void *arg)
+{
+    const struct physdev_set_iopl *req = arg;
+
+    if (req->iopl > MAX_IOPL) {
+        return -EINVAL;
+    }
+    caller->arch.iopl = req->iopl;
+    return 0;
+}
+
+static long op_set_iobitmap(struct vcpu *caller, void *arg)
+{
+    const struct physdev_set_iobitmap *req = arg;
+    uint64_t gva = guest_addr(req->bitmap, 0);
+
+    if (req->nr_ports > NR_PORTS || !guest_range_ok(gva, IO_BITMAP_SIZE)) {
+        return -EINVAL;
+    }
+    caller->arch.iobmp_gva = gva;
+    caller->arch.iobmp_limit = req->nr_ports;
+    return 0;
+}
+
+static long op_apic_read(struct vcpu *caller, void *arg)
+{
+    struct physdev_apic *req = arg;
+
+    if (privilege_machine(caller)) {
+        return -EPERM;
+    }
+    return ioapic_guest_read(req->apic_physbase, req->reg, &req->value);
+}
+
+/* Level or edge, high or low is all that a guest decides; which lines it uses it has said by mapping them. */
+static long op_apic_write(struct vcpu *caller, void *arg)
+{
+    const struct physdev_apic *req = arg;
+    unsigned int gsi;
+    bool level, low;
+    int rc;
+
+    if (privilege_machine(caller)) {
+        return -EPERM;
+    }
+    rc = ioapic_guest_write(req->apic_physbase, req->reg, req->value, &gsi, &level, &low);
+    if (!rc && gsi != IRQ_NONE) {
+        rc = irq_set_type(gsi, level, low);
+        if (rc == -EEXIST) {
+            rc = 0; /* a line in use keeps its type */
+        }
+    }
+    return rc;
+}
+
+/* Vectors are the hypervisor's; a guest gets a number that means the line to it, and to nobody else anything. */
+static long op_alloc_irq_vector(struct vcpu *caller, void *arg)
+{
+    struct physdev_irq *req = arg;
+
+    if (privilege_machine(caller)) {
+        return -EPERM;
+    }
+    req->vector = req->irq;
+    return 0;
+}
+
+static long op_eoi(struct vcpu *caller, void *arg)
+{
+    const struct physdev_eoi *req = arg;
+
+    return pirq_eoi(caller->domain, req->irq);
+}
+
+static long map_gsi(struct domain *d, struct physdev_map_pirq *req)
+{
+    if (req->index < 0) {
+        return -EINVAL;
+    }
+    return pirq_map_gsi(d, req->index, &req->pirq);
+}
+
+/* The device must be known (PHYSDEVOP_pci_device_add). index names an irq only to Xen before 3.4: anything but -1 is refused. */
+static long map_msi(struct domain *d, struct physdev_map_pirq *req, uint16_t segment)
+{
+    struct pci_sbdf where = { .segment = segment, .bus = req->bus, .devfn = req->devfn };
+    unsigned int irq;
+    int rc;
+
+    if (req->index != -1 || req->entry_nr < 0) {
+        return -EINVAL;
+    }
+    rc = msi_setup(where, req->table_base, req->entry_nr, &irq);
+    if (rc) {
+        return rc;
+    }
+    rc = pirq_map_irq(d, irq, &req->pirq);
+    if (rc) {
+        msi_release(irq);
+    }
+    return rc;
+}
+
+static long op_map_pirq(struct vcpu *caller, void *arg)
+{
+    struct physdev_map_pirq *req = arg;
+    struct domain *d = NULL;
+    long rc;
+
+    rc = domain_get_target(caller, req->domid, &d);
+    if (rc) {
+        goto out;
+    }
+    rc = privilege_control(caller, d);
+    if (rc) {
+        goto out;
+    }
+    switch (req->type) {
+    case MAP_PIRQ_TYPE_GSI:
+        rc = map_gsi(d, req);
+        break;
+    case MAP_PIRQ_TYPE_MSI:
+        rc = map_msi(d, req, 0);
+        break;
+    case MAP_PIRQ_TYPE_MSI_SEG:
+        req->type = MAP_PIRQ_TYPE_MSI;
+        rc = map_msi(d, req, (uint32_t)req->bus >> 16);
+        break;
+    case MAP_PIRQ_TYPE_MULTI_MSI:
+        rc = -EOPNOTSUPP; /* drivers then ask for one message */
+        break;
+    default:
+        rc = -EINVAL;
+        break;
+    }
+out:
+    domain_put(d);
+    return rc;
+}
+
+static long op_unmap_pirq(struct vcpu *caller, void *arg)
+{
+    const struct physdev_unmap_pirq *req = arg;
+    struct domain *d = NULL;
+    long rc;
+
+    rc = domain_get_target(caller, req->domid, &d);
+    if (rc) {
+        goto out;
+    }
+    rc = privilege_control(caller, d);
+    if (!rc) {
+        rc = req->pirq < 0 ? -EINVAL : pirq_unmap(d, req->pirq);
+    }
+out:
+    domain_put(d);
+    return rc;
+}
+
+static long op_pirq_eoi_gmfn_v1(struct vcpu *caller, void *arg)
+{
+    const struct physdev_pirq_eoi_gmfn *req = arg;
+
+    return pirq_eoi_map_register(caller->domain, req->gmfn, true);
+}
+
+static long op_pirq_eoi_gmfn_v2(struct vcpu *caller, void *arg)
+{
+    const struct physdev_pirq_eoi_gmfn *req = arg;
+
+    return pirq_eoi_map_register(caller->domain, req->gmfn, false);
+}
+
+static long op_setup_gsi(struct vcpu *caller, void *arg)
+{
+    const struct physdev_setup_gsi *req = arg;
+
+    if (privilege_machine(caller)) {
+        return -EPERM;
+    }
+    if (req->gsi < 0 || (unsigned int)req->gsi >= nr_gsis) {
+        return -EINVAL;
+    }
+    return irq_set_type(req->gsi, req->triggering != 0, req->polarity != 0);
+}
+
+static long op_get_free_pirq(struct vcpu *caller, void *arg)
+{
+    struct physdev_get_free_pirq *req = arg;
+
+    return pirq_reserve(caller->domain, req->type == MAP_PIRQ_TYPE_GSI, &req->pirq);
+}
+
+static long device_add(struct vcpu *caller, uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+    int rc = privilege_machine(caller);
+
+    return rc ? rc : pci_device_add((struct pci_sbdf){ segment, bus, devfn });
+}
+
+static long device_remove(struct vcpu *caller, uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+    int rc = privilege_machine(caller);
+
+    return rc ? rc : pci_device_remove((struct pci_sbdf){ segment, bus, devfn });
+}
+
+static long restore_msi(struct vcpu *caller, uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+    int rc = privilege_machine(caller);
+
+    return rc ? rc : msi_restore((struct pci_sbdf){ segment, bus, devfn });
+}
+
+static long op_manage_pci_add(struct vcpu *caller, void *arg)
+{
+    const struct physdev_manage_pci *req = arg;
+
+    return device_add(caller, 0, req->bus, req->devfn);
+}
+
+static long op_manage_pci_remove(struct vcpu *caller, void *arg)
+{
+    const struct physdev_manage_pci *req = arg;
+
+    return device_remove(caller, 0, req->bus, req->devfn);
+}
+
+static long op_manage_pci_add_ext(struct vcpu *caller, void *arg)
+{
+    const struct physdev_manage_pci_ext *req = arg;
+
+    if (!privilege_machine(caller) && (req->is_extfn > 1 || req->is_virtfn > 1)) {
+        return -EINVAL;
+    }
+    return device_add(caller, 0, req->bus, req->devfn);
+}
+
+static long op_pci_device_add(struct vcpu *caller, void *arg)
+{
+    const struct physdev_pci_device_add *req = arg;
+
+    return device_add(caller, req->seg, req->bus, req->devfn);
+}
+
+static long op_pci_device_remove(struct vcpu *caller, void *arg)
+{
+    const struct physdev_pci_device *req = arg;
+
+    return device_remove(caller, req->seg, req->bus, req->devfn);
+}
+
+static long op_restore_msi(struct vcpu *caller, void *arg)
+{
+    const struct physdev_restore_msi *req = arg;
+
+    return restore_msi(caller, 0, req->bus, req->devfn);
+}
+
+static long op_restore_msi_ext(struct vcpu *caller, void *arg)
+{
+    const struct physdev_pci_device *req = arg;
+
+    return restore_msi(caller, req->seg, req->bus, req->devfn);
+}
+
+/* That a device's regions will not move meanwhile: messages are placed anew for each request, so there is nothing to note. */
+static long msix_announced(struct vcpu *caller, const struct physdev_pci_device *req)
+{
+    if (privilege_machine(caller)) {
+        return -EPERM;
+    }
+    return pci_device_known((struct pci_sbdf){ req->seg, req->bus, req->devfn }) ? 0 : -ENODEV;
+}
+
+static long op_prepare_msix(struct vcpu *caller, void *arg)
+{
+    return msix_announced(caller, arg);
+}
+
+static long op_release_msix(struct vcpu *caller, void *arg)
+{
+    return msix_announced(caller, arg);
+}
+
+static long op_pci_mmcfg_reserved(struct vcpu *caller, void *arg)
+{
+    const struct physdev_pci_mmcfg_reserved *req = arg;
+
+    if (privilege_machine(caller)) {
+        return -EPERM;
+    }
+    return pci_mmcfg_reserved(req->address, req->segment, req->start_bus, req->end_bus,
+                              req->flags & XEN_PCI_MMCFG_RESERVED);
+}
+
+/* A USB debug port is about to be reset, or has been. None is the hypervisor's, so that any may be. */
+static long op_dbgp_op(struct vcpu *caller, void *arg)
+{
+    const struct physdev_dbgp_op *req = arg;
+
+    if (privilege_machine(caller)) {
+        return -EPERM;
+    }
+    return req->op == PHYSDEVOP_DBGP_RESET_PREPARE || req->op == PHYSDEVOP_DBGP_RESET_DONE ? 0 : -ENOSYS;
+}
+
+static const struct subop physdev_ops[] = {
+#define SUBOP(nr, handler, type, direction) [nr] = { (handler), sizeof(type), (direction) },
+#include "ops/physdev_op.def"
+#undef SUBOP
+};
+
+long hypercall_physdev_op(uint64_t cmd, uint64_t arg_gva, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    (void)a3;
+    (void)a4;
+    (void)a5;
+    return subop_dispatch(physdev_ops, ARRAY_SIZE(physdev_ops), cmd, arg_gva);
+}
