@@ -6,7 +6,8 @@
 #include "boot/bootinfo.h"
 
 /* Linker script. */
-extern char image_start[], image_init_text_end[], image_text_end[], image_rodata_end[];
+extern char image_start[], image_init_text_end[], image_stubs_end[], image_text_end[];
+extern char image_rodata_end[];
 extern char image_init_data_end[], image_load_end[], image_end[];
 extern char boot_cpu_stack[];
 

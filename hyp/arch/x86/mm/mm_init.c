@@ -31,10 +31,10 @@ bool frame_valid(mfn_t mfn)
     return mfn.n < max_frame && bitmap_test(frametable_pieces, mfn.n / FRAMES_PER_PIECE);
 }
 
-/* A piece of the direct map. The image's code and constants are read-only through this door, too. */
+/* A piece of the direct map. The image's code and constants are read-only through this door, too, but for .text.stubs. */
 static INIT_TEXT void map_direct(uint64_t start, uint64_t end)
 {
-    uint64_t ro_start = image_to_maddr(image_init_text_end), ro_end = image_to_maddr(image_rodata_end);
+    uint64_t ro_start = image_to_maddr(image_stubs_end), ro_end = image_to_maddr(image_rodata_end);
 
     while (start < end) {
         bool ro = start >= ro_start && start < ro_end;
