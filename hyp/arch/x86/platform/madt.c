@@ -2,6 +2,7 @@
 #include "platform/acpi_private.h"
 
 #include "core/log.h"
+#include "core/vcpu_op.h"
 #include "platform/acpi.h"
 #include "platform/acpi_tables.h"
 #include "platform/apic.h"
@@ -151,4 +152,9 @@ void madt_read(const struct acpi_madt *madt)
         entry_read(e, boot_id);
         p += e->length;
     }
+}
+
+uint64_t cpu_arch_physid(unsigned int cpu)
+{
+    return (uint64_t)acpi.cpus[cpu].acpi_id << 32 | acpi.cpus[cpu].apic_id;
 }
