@@ -1,7 +1,8 @@
 # Unit tests and fuzzers: hyp/core and lib beside hyp/arch/host in an ordinary process, under the sanitizers.
 # X_test.c becomes $(BUILD)/host/X_test, X_fuzz.c becomes $(BUILD)/host/X_fuzz. A test's own definitions win over the archive's.
 HOST_DIRS  := hyp/core hyp/arch/host lib
-HOST_SRC   := $(sort $(filter-out %_test.c %_fuzz.c,$(shell find $(HOST_DIRS) -name '*.c')))
+HOST_LAST  := hyp/core/hypercall_absent.c
+HOST_SRC   := $(filter-out $(HOST_LAST),$(sort $(filter-out %_test.c %_fuzz.c,$(shell find $(HOST_DIRS) -name '*.c')))) $(HOST_LAST)
 UNIT_SRC   := $(sort $(shell find $(HOST_DIRS) -name '*_test.c'))
 FUZZ_SRC   := $(sort $(shell find $(HOST_DIRS) -name '*_fuzz.c'))
 UNIT_TESTS := $(UNIT_SRC:%.c=$(BUILD)/host/%)

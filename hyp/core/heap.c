@@ -11,6 +11,7 @@
 
 #define ZONES  33 /* frame numbers have up to 32 bits: FRAME_LINK_NONE */
 #define ORDERS (FRAME_MAX_ORDER + 1)
+#define OWNER_HEAP 0xfffeU /* of every free frame: freeing one again is noticed */
 
 static struct spinlock heap_lock = SPINLOCK_INIT(RANK_HEAP); /* guards all that follows, and the entries of free frames */
 static uint32_t lists[ZONES][ORDERS];  /* frame number + 1 of the first run; 0: empty */
@@ -130,7 +131,7 @@ void frames_init_add(mfn_t start, mfn_t end)
     uint64_t n = start.n, limit = MIN(end.n, (uint64_t)FRAME_LINK_NONE);
 
     for (uint64_t i = n; i < limit; i++) {
-        *frame_of(MFN(i)) = (struct frame){ .owner = FRAME_OWNER_NONE };
+        *frame_of(MFN(i)) = (struct frame){ .owner = OWNER_HEAP };
         poison_free(arch_map_frame(MFN(i)), PAGE_SIZE);
     }
     spin_lock(&heap_lock);
@@ -180,10 +181,10 @@ void frames_free(struct frame *f, unsigned int order)
 
     assert(order <= FRAME_MAX_ORDER && !(first & ((1ULL << order) - 1)));
     for (uint64_t i = 0; i < 1ULL << order; i++) {
-        assert(f[i].count == 0 || f[i].count == FRAME_HEAP);
+        assert((f[i].count == 0 || f[i].count == FRAME_HEAP) && f[i].owner != OWNER_HEAP);
         f[i].count = 0;
         f[i].type = 0;
-        f[i].owner = FRAME_OWNER_NONE;
+        f[i].owner = OWNER_HEAP;
     }
     poison_free(arch_map_frame(MFN(first)), PAGE_SIZE << order);
     spin_lock(&heap_lock);

@@ -4,16 +4,6 @@
 #include <lodge/string.h>
 #include "core/guest.h"
 
-static long hypercall_absent(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
-{
-    (void)a1;
-    (void)a2;
-    (void)a3;
-    (void)a4;
-    (void)a5;
-    return -ENOSYS;
-}
-
 static long hypercall_unsupported(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     (void)a1;
@@ -23,15 +13,6 @@ static long hypercall_unsupported(uint64_t a1, uint64_t a2, uint64_t a3, uint64_
     (void)a5;
     return -EOPNOTSUPP;
 }
-
-/* Where no module of this build defines a handler (the host has no page tables to update), the call is absent. */
-#define HYPERCALL(nr, name, status, note)                                                          \
-    long hypercall_##name(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)                        \
-        __attribute__((weak, alias("hypercall_absent")));
-#define HYPERCALL_NONE(nr, name, answer, note)
-#include "ops/hypercall.def"
-#undef HYPERCALL
-#undef HYPERCALL_NONE
 
 #define ANSWER_ENOSYS     hypercall_absent
 #define ANSWER_EOPNOTSUPP hypercall_unsupported

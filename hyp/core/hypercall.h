@@ -53,5 +53,7 @@ long subop_dispatch(const struct subop *table, unsigned int rows, uint64_t cmd, 
 #include "ops/hypercall.def"
 #undef HYPERCALL
 #undef HYPERCALL_NONE
+/* -ENOSYS, whatever is asked; stands in for every handler that a build does not define. */
+long hypercall_absent(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 
 #endif

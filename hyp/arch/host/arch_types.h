@@ -18,6 +18,8 @@ struct vcpu_arch {
     uint64_t context_gva;             /* vcpu_arch_initialise() */
     uint64_t continue_args[6];        /* hypercall_arch_continue() */
     unsigned int continue_nr, continues;
+    unsigned int nmis;                /* vcpu_arch_send_nmi() */
+    unsigned int time_area_changes;   /* vcpu_arch_time_area_changed() */
     bool initialised;
 };
 

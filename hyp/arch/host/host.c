@@ -11,6 +11,7 @@
 #include "core/frame.h"
 #include "core/log.h"
 #include "core/softirq.h"
+#include "core/vcpu_op.h"
 
 _Thread_local struct host_cpu host_cpu;
 _Thread_local jmp_buf *host_panic_jump;
@@ -198,6 +199,21 @@ int vcpu_arch_initialise(struct vcpu *v, uint64_t context_gva)
 {
     v->arch.context_gva = context_gva;
     return 0;
+}
+
+void vcpu_arch_send_nmi(struct vcpu *v)
+{
+    v->arch.nmis++;
+}
+
+uint64_t cpu_arch_physid(unsigned int cpu)
+{
+    return cpu | (uint64_t)cpu << 32;
+}
+
+void vcpu_arch_time_area_changed(struct vcpu *v)
+{
+    v->arch.time_area_changes++;
 }
 
 void arch_frame_assigned(struct frame *f, struct domain *d)
