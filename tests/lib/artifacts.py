@@ -15,6 +15,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
 CACHE = BUILD / "cache"
 
+# The hypervisor that tests/boot looks at; HV=xen runs the same tests on the oracle.
+UNDER_TEST = os.environ.get("HV") or "lodge"
+
 
 class Unavailable(unittest.SkipTest):
     """An artifact cannot be had on this machine; the message says why."""
@@ -77,3 +80,27 @@ def qemu(version="installed"):
     if not path:
         raise Unavailable(f"no QEMU '{version}' here; expected qemu-system-x86_64 installed")
     return path
+
+
+def loaded_bytes(image):
+    """How much of an ELF file a boot loader copies to memory."""
+    total = 0
+    for line in _run("readelf", "-lW", image).splitlines():
+        words = line.split()
+        if words and words[0] == "LOAD":
+            total += int(words[4], 16)
+    return total
+
+
+def memory_mib(size):
+    """QEMU's -m argument in MiB: "512M", "4G"."""
+    return int(size[:-1]) * {"M": 1, "G": 1024}[size[-1]]
+
+
+def require_memory(size):
+    """A machine of this size can be started here, or Unavailable says what there is."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        fields = dict(line.split(":") for line in file)
+    total_mib = int(fields["MemTotal"].split()[0]) // 1024
+    if total_mib < memory_mib(size):
+        raise Unavailable(f"a machine of {size} does not fit into {total_mib} MiB")

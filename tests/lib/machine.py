@@ -11,6 +11,7 @@ The first argument is "native" (the kernel alone), "xen" (Debian's Xen 4.17 bene
 
 import re
 import shlex
+import time
 
 import pexpect
 
@@ -23,8 +24,11 @@ class BootError(Exception):
     """The machine did not do what was expected; the message carries its console's last lines."""
 
 
-def kernel_console(hypervisor):
-    return "ttyS0" if hypervisor == "native" else "hvc0"
+def packaged_modules(hypervisor, kernel, command_line):
+    """Debian's kernel and our image; a kernel's panic is a reset at once."""
+    console = "ttyS0" if hypervisor == "native" else "hvc0"
+    return [(artifacts.kernel_directory(kernel) / "vmlinuz", f"console={console} panic=-1 {command_line}"),
+            (artifacts.initramfs(kernel), "")]
 
 
 def module_argument(path, command_line):
@@ -43,13 +47,15 @@ class Machine:
     icount          count instructions: one per nanosecond, one per tick of the timestamp counter
     options         further words for the hypervisor; kernel_options: for the kernel
     modules         instead of kernel and image: a list of (path, command line); may be empty
+    cdrom           boot from this image instead, which holds hypervisor, kernel and options
     machine         QEMU's -machine; reboot: whether a reset starts it anew or ends QEMU
     """
 
     def __init__(self, hypervisor, *, kernel="6.1", mode="wait", cpus=1, memory="1G", cpu="qemu64",
                  qemu="installed", icount=False, options="", kernel_options="", modules=None,
-                 machine="pc", reboot=False):
+                 cdrom=None, machine="pc", reboot=False):
         self.log = ""
+        self.started = time.time()
         self.command = [artifacts.qemu(qemu), "-nodefaults", "-no-user-config", "-display", "none",
                         "-serial", "stdio", "-machine", machine, "-cpu", cpu, "-smp", str(cpus),
                         "-m", memory]
@@ -59,11 +65,12 @@ class Machine:
             self.command += ["-accel", "tcg,thread=multi" if cpus > 1 else "tcg"]
         if not reboot:
             self.command += ["-no-reboot"]
-        guest = f"console={kernel_console(hypervisor)} panic=-1 lodge.mode={mode} {kernel_options}"
-        if modules is None:
-            modules = [(artifacts.kernel_directory(kernel) / "vmlinuz", guest),
-                       (artifacts.initramfs(kernel), "")]
-        self.command += boot_arguments(hypervisor, options, modules)
+        if cdrom:
+            self.command += ["-cdrom", str(cdrom)]
+        else:
+            if modules is None:
+                modules = packaged_modules(hypervisor, kernel, f"lodge.mode={mode} {kernel_options}")
+            self.command += boot_arguments(hypervisor, options, modules)
         self._process = pexpect.spawn(self.command[0], self.command[1:], encoding="utf-8",
                                       codec_errors="replace", echo=False, timeout=60,
                                       dimensions=(24, 1000))
@@ -103,6 +110,15 @@ class Machine:
             raise self.error(f"QEMU ended with status {self._process.exitstatus}, "
                              f"signal {self._process.signalstatus}")
 
+    def expect_silence(self, seconds):
+        """The machine says nothing more and is not reset for so long: it halted."""
+        self._process.expect([r"\n", pexpect.TIMEOUT], timeout=2)
+        try:
+            self._process.expect([r".", pexpect.EOF], timeout=seconds)
+        except pexpect.TIMEOUT:
+            return
+        raise self.error("machine did not halt")
+
     def send(self, text):
         """Type on the console."""
         self._process.send(text)
@@ -114,15 +130,23 @@ class Machine:
 
     def section(self, name):
         """What /etc/checks wrote to the console under this name, as a list of lines."""
-        match = re.search(rf"^lodge: begin {name}\n(.*?)^lodge: end {name}$", self.log, re.M | re.S)
-        if not match:
+        lines = section(self.log, name)
+        if lines is None:
             raise self.error(f"no section '{name}' on the console")
-        return [line for line in match[1].splitlines() if not line.startswith(("(XEN)", "(lodge)"))]
+        return lines
 
     def error(self, what):
         """A BootError with this message, the command and the end of the console."""
         tail = "\n".join(self.log.splitlines()[-TAIL_LINES:])
         return BootError(f"{what}\n{shlex.join(self.command)}\n--- console ---\n{tail}")
+
+
+def section(log, name):
+    """What /etc/checks wrote under this name in a console's log, or None."""
+    match = re.search(rf"^lodge: begin {name}\n(.*?)^lodge: end {name}$", log, re.M | re.S)
+    if not match:
+        return None
+    return [line for line in match[1].splitlines() if not line.startswith("(XEN)")]
 
 
 def boot_arguments(hypervisor, options, modules):

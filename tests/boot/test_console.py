@@ -1,0 +1,51 @@
+"""The console of a live domain 0: a shell to type into, the hypervisor's keys, reboot, power-off."""
+
+import pytest
+
+from lib import artifacts
+from lib.machine import Machine
+
+PROMPT = "dom0# "
+CTRL_A = "\x01"
+
+
+@pytest.fixture(scope="module")
+def live():
+    with Machine(artifacts.UNDER_TEST, mode="shell", cpus=2, options="loglvl=all",
+                 reboot=True) as machine:
+        machine.expect(PROMPT, timeout=120)
+        yield machine
+
+
+def test_shell_answers(live):
+    live.send("echo $((6 * 7))\n")
+    live.expect(r"\n42\r", timeout=20)
+    live.expect(PROMPT, timeout=20)
+
+
+def test_three_ctrl_a_switch_to_the_hypervisor_and_back(live):
+    live.send(CTRL_A * 3)
+    live.expect("(?i)input to (lodge|xen|hypervisor)", timeout=20)
+    live.send("h")
+    live.expect("(?i)debug keys|key.*help|help", timeout=20)
+    live.send(CTRL_A * 3)
+    live.expect("(?i)input to (dom0|domain 0)", timeout=20)
+    live.send("echo back-$((40 + 2))\n")
+    live.expect("back-42", timeout=20)
+    live.expect(PROMPT, timeout=20)
+
+
+def test_reboot_starts_the_machine_again(live):
+    live.send("reboot\n")
+    live.expect("lodge: init", timeout=120)
+    live.expect(PROMPT, timeout=60)
+
+
+def test_poweroff_ends_qemu(live):
+    live.send("poweroff\n")
+    live.expect_exit(timeout=60)
+
+
+def test_image_is_at_most_one_mebibyte():
+    """What is loaded; debug sections in the file are not."""
+    assert artifacts.loaded_bytes(artifacts.hypervisor("lodge")) <= 1 << 20

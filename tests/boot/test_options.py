@@ -1,0 +1,32 @@
+"""Words on the hypervisor's command line that change what domain 0 gets."""
+
+import re
+
+from lib import artifacts
+from lib.machine import Machine
+
+
+def run_checks(options, **machine_options):
+    with Machine(artifacts.UNDER_TEST, mode="check", options=options, **machine_options) as machine:
+        machine.expect("lodge: done", timeout=180)
+        machine.expect_exit(timeout=60)
+        return machine
+
+
+def mem_total_mib(machine):
+    text = "\n".join(machine.section("meminfo"))
+    return int(re.search(r"MemTotal: +(\d+) kB", text)[1]) // 1024
+
+
+def test_dom0_mem_and_dom0_max_vcpus_bound_the_domain():
+    machine = run_checks("dom0_mem=384M,max:384M dom0_max_vcpus=1", cpus=2, memory="1G")
+    assert 256 < mem_total_mib(machine) <= 384
+    assert machine.section("online") == ["0"]
+
+
+def test_unknown_option_is_reported_and_not_fatal():
+    machine = run_checks("no_such_option=1 dom0_mem=50% maxcpus=1", cpus=2, memory="1G")
+    assert re.search("(?i)(unknown|not known|ignored).*no_such_option|no_such_option.*(unknown|ignored)",
+                     machine.log)
+    assert 384 < mem_total_mib(machine) <= 512
+    assert machine.section("online") == ["0"]
