@@ -1,6 +1,6 @@
-/* cpuid.c: what the CPU is said to be. A PV guest that wants the hypervisor's view puts a prefix before
- * CPUID (public/arch-x86/xen.h, XEN_EMULATE_PREFIX); the bare instruction shows the real CPU unless the
- * hardware can be made to fault. */
+/* cpuid.c: what the CPU is said to be. A PV guest that wants the hypervisor's view puts a prefix
+ * before CPUID (public/arch-x86/xen.h, XEN_EMULATE_PREFIX); the bare instruction shows the real CPU
+ * unless the hardware can be made to fault. */
 #include "lib/guest.h"
 
 #include <xen/arch-x86/cpuid.h>

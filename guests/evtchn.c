@@ -163,6 +163,8 @@ static void check_delivery(void)
 
     guest_need(bind_ipi(0, &port));
     guest_need(bind_ipi(0, &other));
+    event_count[port] = 0;
+    event_count[other] = 0;
     info->evtchn_upcall_pending = 0;
     info->evtchn_pending_sel = 0;
 
@@ -227,6 +229,7 @@ static void check_delivery_to_user_mode(void)
     evtchn_port_t port;
 
     guest_need(bind_virq(VIRQ_TIMER, 0, &port));
+    event_count[port] = 0;
     event_unmask(port);
     timer.timeout_abs_ns = clock_ns() + 20000000;
     guest_need(xen_vcpu_op(VCPUOP_set_singleshot_timer, 0, &timer));
@@ -254,6 +257,7 @@ static void check_other_vcpu(void)
     uint64_t end;
 
     guest_need(bind_ipi(1, &port));
+    event_count[port] = 0;
     vcpu_start(1, remote, (void *)&stage);
     while (!stage) {
         (void)xen_sched_op(SCHEDOP_yield, NULL);

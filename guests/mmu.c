@@ -2,7 +2,7 @@
  * update_va_mapping, and plain writes to a read-only table, which the hypervisor can do for us. */
 #include "lib/guest.h"
 
-#define SCRATCH ((uint8_t *)0xffffe00000000000)
+#define SCRATCH  ((uint8_t *)0xffffe00000000000)
 #define UNMAPPED ((void *)0x7f0000000000)
 
 static uint64_t *l1;
@@ -110,8 +110,14 @@ static void check_machphys_update(void)
 static void check_update_va_mapping(void)
 {
     static const unsigned long all_flags[] = {
-        UVMF_NONE, UVMF_TLB_FLUSH, UVMF_INVLPG, UVMF_TLB_FLUSH | UVMF_ALL, UVMF_INVLPG | UVMF_ALL,
-        UVMF_ALL, 3, 3 | UVMF_ALL,
+        UVMF_NONE,
+        UVMF_TLB_FLUSH,
+        UVMF_INVLPG,
+        UVMF_TLB_FLUSH | UVMF_ALL,
+        UVMF_INVLPG | UVMF_ALL,
+        UVMF_ALL,
+        3,
+        3 | UVMF_ALL,
     };
     uint64_t good = pte_make(va_to_mfn(page), PTE_DATA);
     unsigned long mask[1] __attribute__((aligned(16))) = { 3 };
@@ -144,9 +150,9 @@ static void check_update_va_mapping(void)
     result(xen_update_va_mapping_otherdomain(SCRATCH, good, UVMF_INVLPG, 1), "va-domain-1");
     result(xen_update_va_mapping_otherdomain(SCRATCH, good, UVMF_INVLPG, DOMID_IO),
            "va-domain-io-own-page");
-    result(xen_update_va_mapping_otherdomain(SCRATCH, pte_make(0xb8, PTE_DATA), UVMF_INVLPG,
-                                             DOMID_IO),
-           "va-domain-io-device");
+    result(
+        xen_update_va_mapping_otherdomain(SCRATCH, pte_make(0xb8, PTE_DATA), UVMF_INVLPG, DOMID_IO),
+        "va-domain-io-device");
     result(xen_update_va_mapping_otherdomain(SCRATCH, good, UVMF_INVLPG, DOMID_INVALID),
            "va-domain-invalid");
     check(xen_update_va_mapping(SCRATCH, 0, UVMF_INVLPG), 0, "va-cleared");
@@ -156,7 +162,9 @@ static void check_update_va_mapping(void)
 static void check_flushes(void)
 {
     static const unsigned long flushes[] = {
-        UVMF_TLB_FLUSH | UVMF_LOCAL, UVMF_INVLPG | UVMF_LOCAL, UVMF_TLB_FLUSH | UVMF_ALL,
+        UVMF_TLB_FLUSH | UVMF_LOCAL,
+        UVMF_INVLPG | UVMF_LOCAL,
+        UVMF_TLB_FLUSH | UVMF_ALL,
         UVMF_INVLPG | UVMF_ALL,
     };
     uint8_t *other = page_alloc();
@@ -177,8 +185,8 @@ static void check_flushes(void)
 }
 
 /* rdi -> { address, value, compare }; what the instruction left in rax goes to the third word. */
-#define STORE(name, instruction)                                                                  \
-    PROBE(store_##name, "mov (%rdi), %rcx; mov 8(%rdi), %rdx; mov 16(%rdi), %rax;" instruction    \
+#define STORE(name, instruction)                                                               \
+    PROBE(store_##name, "mov (%rdi), %rcx; mov 8(%rdi), %rdx; mov 16(%rdi), %rax;" instruction \
                         "; mov %rax, 16(%rdi)")
 STORE(mov, "mov %rdx, (%rcx)");
 STORE(mov_low_half, "mov %edx, (%rcx)");
@@ -218,14 +226,17 @@ static void try_store(const char *name, void (*fn)(void *), uint64_t before, uin
     if (report.vector == VECTOR_PF) {
         result_text("store-%s page fault error %lx, address %s", name, report.regs.error,
                     report.cr2 >= store.address && report.cr2 < store.address + 16 ? "right"
-                                                                                  : "wrong");
+                                                                                   : "wrong");
     } else if (report.vector != VECTOR_NONE) {
         trap_result(&report, fn, "store-%s", name);
     }
     /* Frame numbers differ from machine to machine: say how they lie to the page that we used. */
     result_text("store-%s frame %s flags %lx rax %s", name,
-                pte_mfn(l1[7]) == pte_mfn(frame) ? "same" : pte_mfn(l1[7]) ? "other" : "none",
-                l1[7] & ~(PTE_FRAME | PTE_G | PTE_IGNORED), store.compare == compare ? "kept" : "changed");
+                pte_mfn(l1[7]) == pte_mfn(frame) ? "same"
+                : pte_mfn(l1[7])                 ? "other"
+                                                 : "none",
+                l1[7] & ~(PTE_FRAME | PTE_G | PTE_IGNORED),
+                store.compare == compare ? "kept" : "changed");
     guest_need(update(va_to_maddr(&l1[7]), 0, DOMID_SELF));
 }
 
@@ -283,7 +294,8 @@ static void check_emulated_writes(void)
     check(xen_vm_assist(VMASST_CMD_disable, VMASST_TYPE_writable_pagetables), 0, "assist-off");
 }
 
-/* The stores above leave rip where it was only if they trapped; here the next instruction counts. */
+/* The stores above leave rip where it was only if they trapped; here the next instruction counts.
+ */
 static void check_emulated_write_continues(void)
 {
     struct store store = { .address = (uint64_t)&l1[7], .value = 0xabc0, .compare = 42 };
@@ -303,8 +315,16 @@ static void check_emulated_write_continues(void)
 static void check_vm_assist(void)
 {
     static const unsigned int types[] = {
-        VMASST_TYPE_4gb_segments, VMASST_TYPE_4gb_segments_notify, VMASST_TYPE_pae_extended_cr3,
-        VMASST_TYPE_architectural_iopl, VMASST_TYPE_runstate_update_flag, 6, 31, 63, 64, ~0U,
+        VMASST_TYPE_4gb_segments,
+        VMASST_TYPE_4gb_segments_notify,
+        VMASST_TYPE_pae_extended_cr3,
+        VMASST_TYPE_architectural_iopl,
+        VMASST_TYPE_runstate_update_flag,
+        6,
+        31,
+        63,
+        64,
+        ~0U,
     };
     unsigned int i;
 

@@ -1,4 +1,5 @@
-/* mmuext.c: mmuext_op with right and wrong arguments. Pins and base pointers are in pagetables.c. */
+/* mmuext.c: mmuext_op with right and wrong arguments. Pins and base pointers are in pagetables.c.
+ */
 #include "lib/guest.h"
 
 #define UNMAPPED ((void *)0x7f0000000000)

@@ -69,9 +69,9 @@ static void check_faulting_list(void)
     uint8_t *two = pages_alloc(2);
     struct multicall_entry *list = (struct multicall_entry *)(two + PAGE_SIZE) - 1;
 
-    list[0] = (struct multicall_entry){
-        .op = __HYPERVISOR_xen_version, .result = 0x5555, .args = { XENVER_version }
-    };
+    list[0] = (struct multicall_entry){ .op = __HYPERVISOR_xen_version,
+                                        .result = 0x5555,
+                                        .args = { XENVER_version } };
     guest_need(page_set(two + PAGE_SIZE, 0));
     result(xen_multicall(list, 2), "list-ends-in-hole");
     check(list[0].result, xen_version(XENVER_version, NULL), "list-ends-in-hole-first");
@@ -84,9 +84,9 @@ static void check_faulting_list(void)
     result(xen_multicall((void *)(1UL << 63), 1), "list-non-canonical");
 
     list = (struct multicall_entry *)two;
-    list[0] = (struct multicall_entry){
-        .op = __HYPERVISOR_xen_version, .result = 0x5555, .args = { XENVER_version }
-    };
+    list[0] = (struct multicall_entry){ .op = __HYPERVISOR_xen_version,
+                                        .result = 0x5555,
+                                        .args = { XENVER_version } };
     page_readonly(two);
     result(xen_multicall(list, 1), "list-read-only");
     result(list[0].result == 0x5555, "list-read-only-untouched");
@@ -109,12 +109,13 @@ static void check_page_table_batch(void)
                                          .args = { (uint64_t)&req, 1, 0, DOMID_SELF } };
     calls[1] = (struct multicall_entry){ .op = __HYPERVISOR_mmuext_op,
                                          .args = { (uint64_t)&flush, 1, 0, DOMID_SELF } };
-    calls[2] = (struct multicall_entry){ .op = __HYPERVISOR_update_va_mapping,
-                                         .args = { (uint64_t)other,
-                                                   pte_make(va_to_mfn(pt_root()), PTE_DATA),
-                                                   UVMF_INVLPG } };
-    calls[3] = (struct multicall_entry){ .op = __HYPERVISOR_stack_switch,
-                                         .args = { FLAT_KERNEL_SS, vcpu_entry_stack(vcpu_this()) } };
+    calls[2] = (struct multicall_entry){
+        .op = __HYPERVISOR_update_va_mapping,
+        .args = { (uint64_t)other, pte_make(va_to_mfn(pt_root()), PTE_DATA), UVMF_INVLPG }
+    };
+    calls[3] =
+        (struct multicall_entry){ .op = __HYPERVISOR_stack_switch,
+                                  .args = { FLAT_KERNEL_SS, vcpu_entry_stack(vcpu_this()) } };
     check(xen_multicall(calls, 4), 0, "batch");
     check(calls[0].result, 0, "batch-mmu-update");
     check(calls[1].result, 0, "batch-flush");

@@ -2,7 +2,7 @@
  * page table of one level, and nothing that a guest writes may make a page table writable to it. */
 #include "lib/guest.h"
 
-#define SCRATCH ((uint8_t *)0xffffe00000000000)
+#define SCRATCH    ((uint8_t *)0xffffe00000000000)
 #define NO_RAM_MFN 0x90000UL /* above the machine's memory, below its devices */
 
 static uint64_t *l3, *l2, *l1; /* the tables that cover SCRATCH, read-only to us */
@@ -177,7 +177,8 @@ static void check_roots(void)
     result(mmuext(MMUEXT_PIN_L4_TABLE, va_to_mfn(other)), "pin-l4-still-writable");
     page_readonly(other);
     check(mmuext(MMUEXT_PIN_L4_TABLE, va_to_mfn(other)), 0, "pin-l4");
-    /* public/xen.h, VMASST_TYPE_m2p_strict: without it the slot is filled in on use as a kernel root. */
+    /* public/xen.h, VMASST_TYPE_m2p_strict: without it the slot is filled in on use as a kernel
+     * root. */
     result(other[256] == pt_root()[256], "pinned-l4-has-m2p-slot");
     try_entry(other, slot, pte_make(va_to_mfn(pt_root()), PTE_DATA_RO), "l4-shows-other-root");
     page_readonly(third);
@@ -221,7 +222,8 @@ static void check_roots(void)
     check(page_set(bad, PTE_DATA), 0, "page-of-ones-writable-again");
 }
 
-/* A table that is refused half way leaves no reference behind on what stood before the bad entry. */
+/* A table that is refused half way leaves no reference behind on what stood before the bad entry.
+ */
 static void check_refusal_leaves_no_trace(void)
 {
     uint8_t *page = page_alloc();

@@ -2,15 +2,15 @@
 #include "lib/guest.h"
 
 /* Intel SDM vol. 3A, "Segment Descriptors". */
-#define DATA_DPL3 0x00cff3000000ffffUL
-#define DATA_DPL0 0x00cf93000000ffffUL
-#define CODE64_DPL3 0x00affb000000ffffUL
-#define NOT_PRESENT(d) ((d) & ~(1UL << 47))
-#define CALL_GATE 0x0000ec00e0080000UL
-#define TSS_AVAILABLE 0x0000e90000000067UL
-#define LDT_DESCRIPTOR 0x0000e20000000fffUL
+#define DATA_DPL3         0x00cff3000000ffffUL
+#define DATA_DPL0         0x00cf93000000ffffUL
+#define CODE64_DPL3       0x00affb000000ffffUL
+#define NOT_PRESENT(d)    ((d) & ~(1UL << 47))
+#define CALL_GATE         0x0000ec00e0080000UL
+#define TSS_AVAILABLE     0x0000e90000000067UL
+#define LDT_DESCRIPTOR    0x0000e20000000fffUL
 #define CODE64_CONFORMING 0x00affe000000ffffUL
-#define CODE_LONG_AND_DB 0x00effb000000ffffUL
+#define CODE_LONG_AND_DB  0x00effb000000ffffUL
 
 PROBE(load_fs, "mov %fs, %ecx; mov %edi, %fs; mov %ecx, %fs");
 PROBE(load_ss, "mov %ss, %ecx; mov %edi, %ss; mov %ecx, %ss");

@@ -1,11 +1,11 @@
-/* softint.c: `int n`. The hypervisor's gates refuse it to the guest, so it arrives there as #GP with
- * the vector in the error code, and goes on to the guest's own table if that entry's privilege level
- * allows (public/arch-x86/xen.h, set_trap_table). Some emulators put twice the vector in the error
- * code; a hypervisor that believes it gives wrong answers there. */
+/* softint.c: `int n`. The hypervisor's gates refuse it to the guest, so it arrives there as #GP
+ * with the vector in the error code, and goes on to the guest's own table if that entry's privilege
+ * level allows (public/arch-x86/xen.h, set_trap_table). Some emulators put twice the vector in the
+ * error code; a hypervisor that believes it gives wrong answers there. */
 #include "lib/guest.h"
 
-#define SOFT_INT(n)                                                                               \
-    PROBE(kernel_##n, ".byte 0xcd; .byte " #n "; nop");                                           \
+#define SOFT_INT(n)                                     \
+    PROBE(kernel_##n, ".byte 0xcd; .byte " #n "; nop"); \
     USER_PROBE(user_##n, ".byte 0xcd; .byte " #n "; nop")
 
 SOFT_INT(0x00);
@@ -25,7 +25,10 @@ struct soft_int {
     const uint8_t *user;
 };
 
-#define ROW(n, dpl) { n, dpl, kernel_##n, user_##n }
+#define ROW(n, dpl)                  \
+    {                                \
+        n, dpl, kernel_##n, user_##n \
+    }
 
 static const struct soft_int cases[] = {
     ROW(0x00, 0), ROW(0x04, 3), ROW(0x06, 0), ROW(0x20, 0), ROW(0x81, 0),

@@ -1,5 +1,5 @@
-/* start.c: the start-of-day contract: registers, start_info, page tables, the p2m list, shared_info.
- * public/xen.h, "Start-of-day memory layout", and the ELF notes of lib/start.S. */
+/* start.c: the start-of-day contract: registers, start_info, page tables, the p2m list,
+ * shared_info. public/xen.h, "Start-of-day memory layout", and the ELF notes of lib/start.S. */
 #include "lib/guest.h"
 
 static void check_registers(void)

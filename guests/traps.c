@@ -4,7 +4,7 @@
 #include "lib/probe.h"
 
 #define NON_CANONICAL "0x8000000000000000"
-#define UNMAPPED "0x7f0000000000"
+#define UNMAPPED      "0x7f0000000000"
 
 PROBE_BOTH(divide, "xor %ecx, %ecx; mov $1, %eax; xor %edx, %edx; div %ecx");
 PROBE_BOTH(divide_overflow, "mov $1, %ecx; mov $2, %edx; div %ecx");
@@ -16,8 +16,8 @@ PROBE_BOTH(ud2, "ud2");
 PROBE_BOTH(lock_register, ".byte 0xf0, 0x01, 0xc0"); /* lock add %eax, %eax */
 PROBE_BOTH(into, ".byte 0xce");
 PROBE_BOTH(fpu, "fninit");
-PROBE_BOTH(stack_non_canonical, "mov %rbp, %rax; movabs $" NON_CANONICAL
-                          ", %rbp; mov (%rbp), %rcx; mov %rax, %rbp");
+PROBE_BOTH(stack_non_canonical,
+           "mov %rbp, %rax; movabs $" NON_CANONICAL ", %rbp; mov (%rbp), %rcx; mov %rax, %rbp");
 PROBE_BOTH(read_non_canonical, "movabs $" NON_CANONICAL ", %rax; mov (%rax), %rcx");
 PROBE_BOTH(jump_non_canonical, "movabs $" NON_CANONICAL ", %rax; jmp *%rax");
 PROBE_BOTH(bad_selector, "mov $0x3b, %eax; mov %eax, %ds");
@@ -37,34 +37,57 @@ PROBE_BOTH(fpu_error, "fninit; fldcw (%rdi); fldz; fld1; fdivp; fwait");
 PROBE_BOTH(write_rdi, "movb $1, (%rdi)");
 PROBE_BOTH(read_rdi, "mov (%rdi), %eax");
 PROBE_BOTH(jump_rdi, "jmp *%rdi");
-PROBE_BOTH(alignment, "pushfq; orl $0x40000, (%rsp); popfq; lea -64(%rsp), %rax; mov 1(%rax), %ecx");
+PROBE_BOTH(alignment,
+           "pushfq; orl $0x40000, (%rsp); popfq; lea -64(%rsp), %rax; mov 1(%rax), %ecx");
 PROBE_BOTH(long_instruction, ".fill 15, 1, 0x66; nop");
 PROBE_BOTH(swapgs, "swapgs");
 PROBE_BOTH(int_0x80, "int $0x80; nop");
-PROBE_BOTH(registers, "mov $0x1111, %eax; mov $0x2222, %ebx; mov $0x3333, %edx; mov $0x4444, %esi;"
-                "mov $0x5555, %edi; mov $0x6666, %r8d; mov $0x7777, %r9d; mov $0x8888, %r10d;"
-                "mov $0x9999, %r11d; mov $0xaaaa, %r12d; mov $0xbbbb, %r13d; mov $0xcccc, %r14d;"
-                "mov $0xdddd, %r15d; mov $0xeeee, %ecx; push %rbp; mov $0xffff, %ebp; ud2");
+PROBE_BOTH(registers,
+           "mov $0x1111, %eax; mov $0x2222, %ebx; mov $0x3333, %edx; mov $0x4444, %esi;"
+           "mov $0x5555, %edi; mov $0x6666, %r8d; mov $0x7777, %r9d; mov $0x8888, %r10d;"
+           "mov $0x9999, %r11d; mov $0xaaaa, %r12d; mov $0xbbbb, %r13d; mov $0xcccc, %r14d;"
+           "mov $0xdddd, %r15d; mov $0xeeee, %ecx; push %rbp; mov $0xffff, %ebp; ud2");
 USER_PROBE(user_syscall, "mov $0x77, %eax; mov $0x12345, %edi; syscall");
 
 static const struct probe faults[] = {
-    PROBE_ROW(divide), PROBE_ROW(divide_overflow), PROBE_ROW(single_step), PROBE_ROW(icebp), PROBE_ROW(breakpoint),
-    PROBE_ROW(ud2), PROBE_ROW(lock_register), PROBE_ROW(into), PROBE_ROW(stack_non_canonical),
-    PROBE_ROW(read_non_canonical), PROBE_ROW(jump_non_canonical), PROBE_ROW(bad_selector), PROBE_ROW(bad_ldt_selector),
-    PROBE_ROW(hypervisor_selector), PROBE_ROW(system_selector), PROBE_ROW(read_unmapped), PROBE_ROW(write_unmapped),
-    PROBE_ROW(fetch_unmapped), PROBE_ROW(write_m2p), PROBE_ROW(read_m2p), PROBE_ROW(read_hole), PROBE_ROW(alignment),
-    PROBE_ROW(long_instruction), PROBE_ROW(swapgs),
+    PROBE_ROW(divide),
+    PROBE_ROW(divide_overflow),
+    PROBE_ROW(single_step),
+    PROBE_ROW(icebp),
+    PROBE_ROW(breakpoint),
+    PROBE_ROW(ud2),
+    PROBE_ROW(lock_register),
+    PROBE_ROW(into),
+    PROBE_ROW(stack_non_canonical),
+    PROBE_ROW(read_non_canonical),
+    PROBE_ROW(jump_non_canonical),
+    PROBE_ROW(bad_selector),
+    PROBE_ROW(bad_ldt_selector),
+    PROBE_ROW(hypervisor_selector),
+    PROBE_ROW(system_selector),
+    PROBE_ROW(read_unmapped),
+    PROBE_ROW(write_unmapped),
+    PROBE_ROW(fetch_unmapped),
+    PROBE_ROW(write_m2p),
+    PROBE_ROW(read_m2p),
+    PROBE_ROW(read_hole),
+    PROBE_ROW(alignment),
+    PROBE_ROW(long_instruction),
+    PROBE_ROW(swapgs),
 };
 
 /* Those that the CPU enters by itself; the other numbers are the affair of softint.c. */
 static const struct probe software[] = {
-    PROBE_ROW(breakpoint_long), PROBE_ROW(int_0x80),
+    PROBE_ROW(breakpoint_long),
+    PROBE_ROW(int_0x80),
 };
 
 /* Whether the hypervisor has something mapped at an address of its own is its secret: both values
  * of the present bit are right. */
 static const struct probe secret[] = {
-    PROBE_ROW(read_hypervisor), PROBE_ROW(write_hypervisor), PROBE_ROW(fetch_hypervisor),
+    PROBE_ROW(read_hypervisor),
+    PROBE_ROW(write_hypervisor),
+    PROBE_ROW(fetch_hypervisor),
 };
 
 static void check_frames(void)
@@ -210,8 +233,8 @@ static void check_protection(void)
     trap_try(kernel_write_rdi, user_page, &report);
     trap_result(&report, user_page, "kernel-write-user-read-only");
     /* Without the user bit a page is the kernel's, though both run at CPL 3. */
-    guest_need(pte_write(pt_maddr(user_root(), user_page, 1),
-                         pte_make(va_to_mfn(data), PTE_P | PTE_RW)));
+    guest_need(
+        pte_write(pt_maddr(user_root(), user_page, 1), pte_make(va_to_mfn(data), PTE_P | PTE_RW)));
     result(*pt_entry(user_root(), user_page, 1) & (PTE_P | PTE_RW | PTE_US | PTE_AVAIL),
            "pte-written-without-user-bit");
 }

@@ -38,7 +38,7 @@ $(GUEST_DIR)/guest.lds: guests/lib/guest.lds guests/lib/layout.h mk/guests.mk
 	$(CC) -E -P -x c -D__ASSEMBLER__ -o $@ $<
 
 $(GUEST_DIR)/%.elf: $(GUEST_DIR)/%.o $(GUEST_LIB) $(GUEST_DIR)/guest.lds
-	$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+	$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
 		-Wl,-T,$(GUEST_DIR)/guest.lds -o $@ $< $(GUEST_LIB)
 
 -include $(wildcard $(GUEST_DIR)/*.d $(GUEST_DIR)/lib/*.d)

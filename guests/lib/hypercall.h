@@ -19,8 +19,8 @@
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
-static inline long hypercall(unsigned long nr, unsigned long a1, unsigned long a2,
-                             unsigned long a3, unsigned long a4, unsigned long a5)
+static inline long hypercall(unsigned long nr, unsigned long a1, unsigned long a2, unsigned long a3,
+                             unsigned long a4, unsigned long a5)
 {
     register unsigned long r10 __asm__("r10") = a4;
     register unsigned long r8 __asm__("r8") = a5;
@@ -34,13 +34,13 @@ static inline long hypercall(unsigned long nr, unsigned long a1, unsigned long a
 }
 
 #define HYPERCALL_ARG_(x) ((unsigned long)(x))
-#define HYPERCALL5(nr, a, b, c, d, e)                                                             \
-    hypercall(nr, HYPERCALL_ARG_(a), HYPERCALL_ARG_(b), HYPERCALL_ARG_(c), HYPERCALL_ARG_(d),     \
+#define HYPERCALL5(nr, a, b, c, d, e)                                                         \
+    hypercall(nr, HYPERCALL_ARG_(a), HYPERCALL_ARG_(b), HYPERCALL_ARG_(c), HYPERCALL_ARG_(d), \
               HYPERCALL_ARG_(e))
 #define HYPERCALL4(nr, a, b, c, d) HYPERCALL5(nr, a, b, c, d, 0)
-#define HYPERCALL3(nr, a, b, c) HYPERCALL5(nr, a, b, c, 0, 0)
-#define HYPERCALL2(nr, a, b) HYPERCALL5(nr, a, b, 0, 0, 0)
-#define HYPERCALL1(nr, a) HYPERCALL5(nr, a, 0, 0, 0, 0)
+#define HYPERCALL3(nr, a, b, c)    HYPERCALL5(nr, a, b, c, 0, 0)
+#define HYPERCALL2(nr, a, b)       HYPERCALL5(nr, a, b, 0, 0, 0)
+#define HYPERCALL1(nr, a)          HYPERCALL5(nr, a, 0, 0, 0, 0)
 
 static inline long xen_set_trap_table(const struct trap_info *traps)
 {

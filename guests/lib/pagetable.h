@@ -10,24 +10,24 @@
 #include "types.h"
 
 /* Intel SDM vol. 3A, "4-Level Paging and 5-Level Paging": bits of an entry. */
-#define PTE_P 0x001UL
-#define PTE_RW 0x002UL
-#define PTE_US 0x004UL
-#define PTE_PWT 0x008UL
-#define PTE_PCD 0x010UL
-#define PTE_A 0x020UL
-#define PTE_D 0x040UL
-#define PTE_PAT 0x080UL /* level 1 */
-#define PTE_PSE 0x080UL /* levels 2 and 3 */
-#define PTE_G 0x100UL
-#define PTE_AVAIL 0xe00UL
+#define PTE_P       0x001UL
+#define PTE_RW      0x002UL
+#define PTE_US      0x004UL
+#define PTE_PWT     0x008UL
+#define PTE_PCD     0x010UL
+#define PTE_A       0x020UL
+#define PTE_D       0x040UL
+#define PTE_PAT     0x080UL /* level 1 */
+#define PTE_PSE     0x080UL /* levels 2 and 3 */
+#define PTE_G       0x100UL
+#define PTE_AVAIL   0xe00UL
 #define PTE_IGNORED 0x7ff0000000000000UL
-#define PTE_NX (1UL << 63)
-#define PTE_FRAME 0x000ffffffffff000UL
+#define PTE_NX      (1UL << 63)
+#define PTE_FRAME   0x000ffffffffff000UL
 
-#define PTE_DATA (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
+#define PTE_DATA    (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 #define PTE_DATA_RO (PTE_P | PTE_US | PTE_A | PTE_D)
-#define PTE_TABLE (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
+#define PTE_TABLE   (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 
 static inline uint64_t pte_make(unsigned long mfn, uint64_t flags)
 {

@@ -13,10 +13,13 @@ struct probe {
 };
 
 /** PROBE_BOTH - define kernel_NAME and user_NAME; PROBE_ROW - the struct probe for them */
-#define PROBE_BOTH(name, instructions)                                                            \
-    PROBE(kernel_##name, instructions);                                                           \
+#define PROBE_BOTH(name, instructions)  \
+    PROBE(kernel_##name, instructions); \
     USER_PROBE(user_##name, instructions)
-#define PROBE_ROW(name) { #name, kernel_##name, user_##name }
+#define PROBE_ROW(name)                   \
+    {                                     \
+#name, kernel_##name, user_##name \
+    }
 
 /**
  * probe_run - run both and print a `result` line for each

@@ -3,12 +3,12 @@
 #include "console.h"
 #include "hypercall.h"
 
-#define FORMAT_NAME(buffer, last)                                                                 \
-    do {                                                                                          \
-        va_list args_;                                                                            \
-        va_start(args_, last);                                                                    \
-        format_text(buffer, sizeof(buffer), last, args_);                                         \
-        va_end(args_);                                                                            \
+#define FORMAT_NAME(buffer, last)                         \
+    do {                                                  \
+        va_list args_;                                    \
+        va_start(args_, last);                            \
+        format_text(buffer, sizeof(buffer), last, args_); \
+        va_end(args_);                                    \
     } while (0)
 
 static bool is_small(long value)

@@ -22,12 +22,12 @@ void skip(const char *name, const char *why);
 void guest_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /** guest_need - an operation that the guest itself needs must answer 0 */
-#define guest_need(call)                                                                          \
-    do {                                                                                          \
-        long need_rc_ = (call);                                                                   \
-        if (need_rc_) {                                                                           \
-            guest_fail("%s:%d: %s: %ld", __FILE__, __LINE__, #call, need_rc_);                    \
-        }                                                                                         \
+#define guest_need(call)                                                       \
+    do {                                                                       \
+        long need_rc_ = (call);                                                \
+        if (need_rc_) {                                                        \
+            guest_fail("%s:%d: %s: %ld", __FILE__, __LINE__, #call, need_rc_); \
+        }                                                                      \
     } while (0)
 
 /** guest_exit - print `done` and restart the machine; QEMU with -no-reboot then ends */

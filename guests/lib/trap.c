@@ -101,8 +101,7 @@ void trap_result(const struct trap_report *report, const void *base, const char 
     result_text("%s vector %d error %lx rip %s cs %x ss %lx if %u mask %u%s%s", text,
                 report->vector, regs->error, rip, regs->cs, regs->ss,
                 (unsigned int)(regs->rflags >> 9 & 1), regs->saved_upcall_mask,
-                report->vector == VECTOR_PF ? " cr2 " : "",
-                report->vector == VECTOR_PF ? cr2 : "");
+                report->vector == VECTOR_PF ? " cr2 " : "", report->vector == VECTOR_PF ? cr2 : "");
 }
 
 static void fatal(const struct trap_regs *regs)

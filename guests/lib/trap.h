@@ -48,7 +48,7 @@ struct recover {
 };
 
 struct trap_report {
-    int vector;          /* VECTOR_NONE: it came back by itself */
+    int vector; /* VECTOR_NONE: it came back by itself */
     struct trap_regs regs;
     uint64_t cr2;        /* as the hypervisor told us */
     uint8_t upcall_mask; /* on entry to our handler */
@@ -87,8 +87,8 @@ void trap_hook(unsigned int vector, trap_hook_fn hook);
  * arg is in rdi. The function's address is its first instruction's, so that a report's rip can be
  * compared with it.
  */
-#define PROBE(name, instructions)                                                                 \
-    extern void name(void *arg);                                                                  \
+#define PROBE(name, instructions) \
+    extern void name(void *arg);  \
     __asm__(".pushsection .text\n" #name ":\n" instructions "\nret\n.popsection\n")
 
 #endif

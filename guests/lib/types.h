@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define ARRAY_SIZE(a)    (sizeof(a) / sizeof((a)[0]))
+#define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
-#define barrier() __asm__ volatile("" ::: "memory")
+#define barrier()        __asm__ volatile("" ::: "memory")
 
 void *memset(void *to, int byte, size_t size);
 void *memcpy(void *to, const void *from, size_t size);

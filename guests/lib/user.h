@@ -19,9 +19,9 @@ extern uint8_t user_start[], user_end[];
 #define USER_ADDRESS(symbol) (USER_BASE + ((unsigned long)(symbol) - (unsigned long)user_start))
 
 /** USER_PROBE - as PROBE, for user mode; it ends with the system call that user_run() waits for */
-#define USER_PROBE(name, instructions)                                                            \
-    extern uint8_t name[];                                                                        \
-    __asm__(".pushsection .user, \"aw\"\n" #name ":\n" instructions                               \
+#define USER_PROBE(name, instructions)                              \
+    extern uint8_t name[];                                          \
+    __asm__(".pushsection .user, \"aw\"\n" #name ":\n" instructions \
             "\nmov $0x600d, %eax\nsyscall\nud2\n.popsection\n")
 #define USER_EXIT 0x600d
 

@@ -22,10 +22,11 @@ void vcpu_init(unsigned int id)
 
 static void vcpu_main(struct vcpu *vcpu)
 {
-    vcpu->fn(vcpu->arg);
-    vcpu->finished = true;
     for (;;) {
-        (void)xen_vcpu_op(VCPUOP_down, vcpu->id, NULL);
+        vcpu->fn(vcpu->arg);
+        vcpu->finished = true;
+        /* Returns when vcpu_start() says VCPUOP_up again. */
+        guest_need(xen_vcpu_op(VCPUOP_down, vcpu->id, NULL));
     }
 }
 
@@ -57,14 +58,21 @@ void vcpu_start(unsigned int id, void (*fn)(void *), void *arg)
 {
     static struct vcpu_guest_context context;
     struct vcpu *vcpu = &vcpu_regions[id].vcpu;
+    bool again = vcpu->fn != NULL;
 
+    while (xen_vcpu_op(VCPUOP_is_up, id, NULL) == 1) {
+        (void)xen_sched_op(SCHEDOP_yield, NULL);
+    }
     vcpu->id = id;
     vcpu->info = &shared_info->vcpu_info[id];
     vcpu->fn = fn;
     vcpu->arg = arg;
     vcpu->finished = false;
-    vcpu_context(id, &context);
-    guest_need(xen_vcpu_op(VCPUOP_initialise, id, &context));
+    /* A vCPU can be initialised once; after that it only goes down and up. */
+    if (!again) {
+        vcpu_context(id, &context);
+        guest_need(xen_vcpu_op(VCPUOP_initialise, id, &context));
+    }
     guest_need(xen_vcpu_op(VCPUOP_up, id, NULL));
 }
 

@@ -57,7 +57,7 @@ def _read_lines(stream, lines):
     lines.put(None)
 
 
-def run(hypervisor, image, args="", timeout=60, **machine):
+def run(hypervisor, image, args="", timeout=120, **machine):
     """Boot and follow the console to the end of the guest or of the patience."""
     process = subprocess.Popen(command(hypervisor, image, args, **machine),
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
