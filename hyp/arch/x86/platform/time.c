@@ -164,6 +164,11 @@ static uint64_t platform_advance(uint64_t counter)
     return platform.ns;
 }
 
+bool time_can_sample(void)
+{
+    return platform.source->mask > 0xffff;
+}
+
 struct time_sample time_sample_take(void)
 {
     struct time_sample out;
@@ -239,7 +244,7 @@ void time_init(void)
     spin_unlock_irqrestore(&platform.lock, flags);
     log_info("TSC: %llu.%03llu MHz by %s%s", (unsigned long long)tsc_hz / 1000000,
              (unsigned long long)tsc_hz / 1000 % 1000, platform.source->name, tsc_invariant ? ", constant" : "");
-    if (!tsc_invariant && platform.source->mask <= 0xffff) {
+    if (!tsc_invariant && !time_can_sample()) {
         log_warning("time: %s cannot correct a TSC of varying rate", platform.source->name);
     }
     time_sync_start();
@@ -252,7 +257,7 @@ void time_init_cpu(unsigned int cpu)
 
     (void)cpu;
     time_record_set(&r);
-    if (platform.source->mask > 0xffff) {
+    if (time_can_sample()) {
         struct time_sample s = time_sample_take();
         uint64_t here = time_record_ns(&r, s.tsc);
         int64_t off = (int64_t)(here - s.ns);

@@ -27,6 +27,7 @@ struct time_sample {
     uint64_t tsc, ns, width;
 };
 struct time_sample time_sample_take(void);
+bool time_can_sample(void); /* the platform's counter does not wrap between two looks a second apart */
 
 extern bool tsc_invariant; /* the CPU promises a constant rate, whatever it does */
 extern bool tsc_synced;    /* time_check_sync() found no CPU behind another: all share one record */

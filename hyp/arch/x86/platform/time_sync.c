@@ -176,8 +176,8 @@ void time_check_sync(void)
     }
     tsc_synced = ok;
     log_info("time: the CPUs' TSCs are %s%s", ok ? "one clock" : "different clocks",
-             tsc_invariant ? "" : ", whose rate is checked every second");
-    if (!tsc_invariant || !ok) {
+             tsc_invariant || !time_can_sample() ? "" : ", whose rate is checked every second");
+    if ((!tsc_invariant || !ok) && time_can_sample()) {
         timer_set(&sync_timer, arch_time_ns() + PERIOD_NS);
     }
 }
