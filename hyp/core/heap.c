@@ -30,13 +30,19 @@ static unsigned int zone_of(uint64_t first, unsigned int order)
     return bits_of(first + (1ULL << order) - 1);
 }
 
+/* Others look at a count without any lock: frame_get(), and the heap at the frame next to it. */
+static void frame_set_count(struct frame *f, uint64_t count)
+{
+    __atomic_store_n(&f->count, count, __ATOMIC_RELAXED);
+}
+
 static void run_insert(uint64_t first, unsigned int order)
 {
     unsigned int zone = zone_of(first, order);
     struct frame *f = frame_of(MFN(first));
     uint32_t *list = &lists[zone][order];
 
-    f->count = FRAME_FREE;
+    frame_set_count(f, FRAME_FREE);
     f->order = order;
     f->prev = FRAME_LINK_NONE;
     f->next = *list - 1; /* of an empty list: FRAME_LINK_NONE */
@@ -69,7 +75,7 @@ static void run_remove(uint64_t first, unsigned int order)
             zones_in_use &= ~(1ULL << zone);
         }
     }
-    f->count = 0;
+    frame_set_count(f, 0);
     zone_free[zone] -= 1ULL << order;
     nr_free -= 1ULL << order;
 }
@@ -87,7 +93,8 @@ static void run_free(uint64_t first, unsigned int order)
             break;
         }
         f = frame_of(MFN(buddy));
-        if (f->count != FRAME_FREE || f->order != order) {
+        /* In use, it is its user's, who may count references just now; free, it is ours. */
+        if (__atomic_load_n(&f->count, __ATOMIC_RELAXED) != FRAME_FREE || f->order != order) {
             break;
         }
         run_remove(buddy, order);
@@ -152,6 +159,7 @@ void frames_init_add(mfn_t start, mfn_t end)
 struct frame *frames_alloc(unsigned int order, unsigned int address_bits)
 {
     unsigned int max_zone = address_bits <= PAGE_SHIFT ? 0 : address_bits - PAGE_SHIFT;
+    struct frame *f;
     uint64_t first = 0;
     bool ok;
 
@@ -164,15 +172,16 @@ struct frame *frames_alloc(unsigned int order, unsigned int address_bits)
     if (!ok) {
         return NULL;
     }
-    for (uint64_t i = 0; i < 1ULL << order; i++) {
-        *frame_of(MFN(first + i)) = (struct frame){
-            .next = FRAME_LINK_NONE,
-            .prev = FRAME_LINK_NONE,
-            .owner = FRAME_OWNER_NONE,
-        };
+    f = frame_of(MFN(first));
+    for (uint64_t i = 0; i < 1ULL << order; i++) { /* the count is 0 already */
+        f[i].next = f[i].prev = FRAME_LINK_NONE;
+        f[i].type = 0;
+        f[i].owner = FRAME_OWNER_NONE;
+        f[i].arch_half = 0;
+        f[i].arch_word = 0;
     }
     poison_lift(arch_map_frame(MFN(first)), PAGE_SIZE << order);
-    return frame_of(MFN(first));
+    return f;
 }
 
 void frames_free(struct frame *f, unsigned int order)
@@ -182,7 +191,7 @@ void frames_free(struct frame *f, unsigned int order)
     assert(order <= FRAME_MAX_ORDER && !(first & ((1ULL << order) - 1)));
     for (uint64_t i = 0; i < 1ULL << order; i++) {
         assert((f[i].count == 0 || f[i].count == FRAME_HEAP) && f[i].owner != OWNER_HEAP);
-        f[i].count = 0;
+        frame_set_count(&f[i], 0);
         f[i].type = 0;
         f[i].owner = OWNER_HEAP;
     }
@@ -224,7 +233,7 @@ void *heap_alloc_pages(unsigned int order)
         return NULL;
     }
     for (uint64_t i = 0; i < 1ULL << order; i++) {
-        f[i].count = FRAME_HEAP;
+        frame_set_count(&f[i], FRAME_HEAP);
     }
     va = arch_map_frame(frame_mfn(f));
     memset(va, 0, PAGE_SIZE << order);
