@@ -134,12 +134,12 @@ static void interdomain_sever(struct domain *d, evtchn_port_t port, struct evtch
     struct evtchn *far = evtchn_of(remote, e->remote_port);
 
     interdomain_claim(far);
-    far->remote = NULL;
+    __atomic_store_n(&far->remote, NULL, __ATOMIC_RELAXED);
     far->value = d->id;
     __atomic_store_n(&far->binding, EVTCHN_UNBOUND, __ATOMIC_RELEASE);
 
     interdomain_claim(e);
-    e->remote = NULL;
+    __atomic_store_n(&e->remote, NULL, __ATOMIC_RELAXED);
     evtchn_port_release(d, port);
 }
 
@@ -226,6 +226,13 @@ int evtchn_alloc_unbound(struct domain *d, domid_t remote, evtchn_port_t *port)
     return rc;
 }
 
+/* Before its binding says so; a sender that still sees an older binding may look. */
+static void port_connect(struct evtchn *e, struct domain *remote, evtchn_port_t remote_port)
+{
+    __atomic_store_n(&e->remote_port, remote_port, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->remote, remote, __ATOMIC_RELAXED);
+}
+
 int evtchn_bind_interdomain(struct domain *ld, struct domain *rd, evtchn_port_t remote_port,
                             evtchn_port_t *port)
 {
@@ -242,11 +249,9 @@ int evtchn_bind_interdomain(struct domain *ld, struct domain *rd, evtchn_port_t 
         goto out;
     }
     near = evtchn_of(ld, *port);
-    near->remote = rd;
-    near->remote_port = remote_port;
+    port_connect(near, rd, remote_port);
     evtchn_port_take(ld, *port, EVTCHN_INTERDOMAIN, 0, 0);
-    far->remote = ld;
-    far->remote_port = *port;
+    port_connect(far, ld, *port);
     __atomic_store_n(&far->binding, EVTCHN_INTERDOMAIN, __ATOMIC_RELEASE);
     /* What the other side sent while its port was unbound went nowhere: let our side look. */
     evtchn_set_pending(ld, *port, near);

@@ -37,8 +37,8 @@ enum evtchn_binding {
 
 struct evtchn {
     uint32_t binding;         /* enum evtchn_binding; atomic, see above */
-    uint32_t remote_port;     /* EVTCHN_INTERDOMAIN; otherwise what it was last */
-    struct domain *remote;    /* EVTCHN_INTERDOMAIN */
+    uint32_t remote_port;     /* EVTCHN_INTERDOMAIN; otherwise what it was last. Atomic */
+    struct domain *remote;    /* EVTCHN_INTERDOMAIN; atomic */
     uint32_t value;           /* UNBOUND: who may bind; PIRQ, VIRQ: its number */
     uint32_t last_queue;      /* FIFO: queue it was last linked to; under that queue's vCPU's FIFO lock */
     uint16_t vcpu;            /* whom it notifies; atomic */

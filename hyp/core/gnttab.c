@@ -127,8 +127,10 @@ static int pin(struct domain *granter, grant_ref_t ref, const struct domain *use
         entry_release(entry, pins, write);
         return rc;
     }
-    pins->domid = user->id;
-    pins->frame = f;
+    if (!pins->any) {
+        pins->domid = user->id;
+        pins->frame = f;
+    }
     for (unsigned int use = 0; use < NR_GRANT_USES; use++) {
         pins->count[use] += (uses >> use) & 1;
     }
