@@ -288,7 +288,8 @@ static void storm_check(struct irq_desc *desc)
     if (++desc->window_count > STORM_LIMIT && !desc->stormy) {
         desc->stormy = true;
         line_mask(desc, true);
-        log_print_guest(LOG_WARNING, NULL, "irq %u: more than %u interrupts in 10 ms, held back", irq_of(desc), STORM_LIMIT);
+        log_print_guest(LOG_WARNING, domain_vcpu(desc->guests[0].d, 0), "irq %u: more than %u interrupts in 10 ms, held back",
+                        irq_of(desc), STORM_LIMIT);
         timer_set(&storm_timer, now + STORM_WINDOW);
     }
 }
@@ -461,7 +462,9 @@ static void deliver(struct irq_desc *desc)
         }
     }
     apic_eoi();
-    storm_check(desc);
+    if (nr) {
+        storm_check(desc);
+    }
     spin_unlock(&desc->lock);
 
     for (unsigned int i = 0; i < nr; i++) {

@@ -6,8 +6,8 @@
 #include "core/object.h"
 #include "cpu/features.h"
 #include "platform/acpi.h"
-#include "platform/ioapic.h"
 #include "platform/irq.h"
+#include "platform/pirq.h"
 #include "platform/platform.h"
 #include "platform/serial.h"
 
@@ -131,6 +131,7 @@ int platform_dom0_permissions(struct domain *d)
 
 void platform_permissions_free(struct domain *d)
 {
+    pirq_domain_fini(d);
     rangeset_free(d->arch.ports);
     rangeset_free(d->arch.iomem);
     rangeset_free(d->arch.iomem_ro);

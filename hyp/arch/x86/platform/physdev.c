@@ -22,7 +22,7 @@ static long op_irq_status_query(struct vcpu *caller, void *arg)
     struct physdev_irq_status_query *req = arg;
     struct domain *d = caller->domain;
 
-    if (req->irq >= pirq_count(d)) {
+    if (req->irq >= nr_irqs) {
         return -EINVAL;
     }
     /* A guest that wants to know better looks at the page of PHYSDEVOP_pirq_eoi_gmfn. */

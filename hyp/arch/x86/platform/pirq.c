@@ -34,28 +34,32 @@ struct pirq_table {
 
 static struct pirq_table *table_of(const struct domain *d)
 {
-    return d->arch.pirqs;
+    return __atomic_load_n(&d->arch.pirqs, __ATOMIC_ACQUIRE);
 }
 
-int pirq_domain_init(struct domain *d)
+/* Made when the domain first names a physical interrupt: most never do. NULL without memory. */
+static struct pirq_table *table_make(struct domain *d)
 {
-    struct pirq_table *t = object_alloc(sizeof(*t) + nr_irqs * sizeof(t->slots[0]));
+    struct pirq_table *t = table_of(d);
+    void *other = NULL;
 
+    if (t) {
+        return t;
+    }
+    t = object_alloc(sizeof(*t) + nr_irqs * sizeof(t->slots[0]));
     if (!t) {
-        return -ENOMEM;
+        return NULL;
     }
     spin_init(&t->lock, RANK_PIRQ);
     t->nr = nr_irqs;
     for (unsigned int i = 0; i < t->nr; i++) {
         t->slots[i].irq = IRQ_NONE;
     }
-    d->arch.pirqs = t;
-    return 0;
-}
-
-unsigned int pirq_count(const struct domain *d)
-{
-    return d->arch.pirqs ? table_of(d)->nr : 0;
+    if (!__atomic_compare_exchange_n(&d->arch.pirqs, &other, (void *)t, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        object_free(t); /* another vCPU was faster */
+        t = other;
+    }
+    return t;
 }
 
 /* IRQ_NONE: no such pirq, or nothing is mapped there. */
@@ -134,11 +138,15 @@ static int map_locked(struct pirq_table *t, unsigned int irq, int *pirq)
 
 int pirq_map_irq(struct domain *d, unsigned int irq, int *pirq)
 {
-    struct pirq_table *t = table_of(d);
+    struct pirq_table *t;
     int rc;
 
-    if (!t || irq == 0 || irq >= nr_irqs) {
+    if (irq == 0 || irq >= nr_irqs) {
         return -EINVAL;
+    }
+    t = table_make(d);
+    if (!t) {
+        return -ENOMEM;
     }
     spin_lock(&t->lock);
     rc = map_locked(t, irq, pirq);
@@ -198,11 +206,11 @@ int pirq_unmap(struct domain *d, uint32_t pirq)
 
 int pirq_reserve(struct domain *d, bool gsi, uint32_t *pirq)
 {
-    struct pirq_table *t = table_of(d);
+    struct pirq_table *t = table_make(d);
     int slot;
 
     if (!t) {
-        return -ENOSPC;
+        return -ENOMEM;
     }
     spin_lock(&t->lock);
     slot = free_slot(t, gsi);
@@ -241,10 +249,14 @@ int pirq_eoi(struct domain *d, uint32_t pirq)
 
 int pirq_eoi_map_register(struct domain *d, uint64_t gmfn, bool auto_unmask)
 {
-    struct pirq_table *t = table_of(d);
-    struct frame *f = t ? guest_frame_get(d, gmfn, true) : NULL;
+    struct pirq_table *t = table_make(d);
+    struct frame *f;
     bool taken;
 
+    if (!t) {
+        return -ENOMEM;
+    }
+    f = guest_frame_get(d, gmfn, true);
     if (!f) {
         return -EINVAL;
     }

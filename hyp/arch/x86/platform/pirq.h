@@ -9,23 +9,21 @@
 
 struct domain;
 
-/* A domain's table of pirqs, in d->arch.pirqs. 0, -ENOMEM. fini: the domain does not run; copes with any stage. */
-int pirq_domain_init(struct domain *d) MUST_CHECK;
+/* Everything of d's is unbound and unmapped; d does not run. To be called before its frames are given back. */
 void pirq_domain_fini(struct domain *d);
-unsigned int pirq_count(const struct domain *d);
 
 /**
  * pirq_map_gsi - give an interrupt line a pirq of d
  * @pirq: the number wanted, or < 0 for any; receives the number
  * Returns 0; -EINVAL no such line or number; -EPERM the line is not d's; -EEXIST it has another pirq;
- * -ENOSPC no number free. Mapping again what is mapped is no error.
+ * -ENOSPC no number free; -ENOMEM. Mapping again what is mapped is no error.
  */
 int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq) MUST_CHECK;
 int pirq_map_irq(struct domain *d, unsigned int irq, int *pirq) MUST_CHECK;  /* a message */
 int pirq_unmap(struct domain *d, uint32_t pirq) MUST_CHECK;                  /* -EINVAL nothing is mapped there */
-int pirq_reserve(struct domain *d, bool gsi, uint32_t *pirq) MUST_CHECK;     /* PHYSDEVOP_get_free_pirq: -ENOSPC */
+int pirq_reserve(struct domain *d, bool gsi, uint32_t *pirq) MUST_CHECK;     /* PHYSDEVOP_get_free_pirq: -ENOSPC, -ENOMEM */
 bool pirq_shared(struct domain *d, uint32_t pirq);
 int pirq_eoi(struct domain *d, uint32_t pirq) MUST_CHECK;                    /* -EINVAL */
-int pirq_eoi_map_register(struct domain *d, uint64_t gmfn, bool auto_unmask) MUST_CHECK; /* -EINVAL, -EBUSY */
+int pirq_eoi_map_register(struct domain *d, uint64_t gmfn, bool auto_unmask) MUST_CHECK; /* -EINVAL, -EBUSY, -ENOMEM */
 
 #endif

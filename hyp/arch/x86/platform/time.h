@@ -17,7 +17,10 @@ void time_check_sync(void);              /* all CPUs are up, interrupts on: may 
 
 extern uint64_t tsc_hz;                  /* measured */
 
-/* v runs on this CPU from now on: give it this CPU's numbers. Costs a compare when it has them. v == current. */
+/*
+ * v runs on this CPU from now on: give it this CPU's numbers. Costs a compare when it has them. v == current, and its kernel's
+ * page tables are loaded.
+ */
 void time_update_guest(struct vcpu *v);
 /* v's vcpu_info or time_gva is new: write at the next time_update_guest(), which follows at once if v == current. */
 void time_guest_moved(struct vcpu *v);

@@ -78,8 +78,7 @@ static void vcpu_publish(struct vcpu *v, const struct time_record *r)
         done = false;
     }
     if (v->time_gva && v == current) {
-        /* In user mode the kernel's mappings are not there; the next switch in kernel mode tries again. */
-        done = v->arch.kernel_mode && area_publish(v->time_gva, &t) && done;
+        done = area_publish(v->time_gva, &t) && done; /* not mapped just now: the next switch tries again */
     }
     v->arch.time_version = done ? r->id : 0;
 }
