@@ -157,88 +157,104 @@ static uint64_t zero_extend(uint64_t v, unsigned int size)
     return v << shift >> shift;
 }
 
+/* Everything between '%' and the conversion letter, at which it returns. */
+static const char *parse_spec(const char *fmt, struct spec *sp, unsigned int *size, va_list *args)
+{
+    fmt = parse_flags(fmt, sp);
+    if (*fmt == '*') {
+        sp->width = va_arg(*args, int);
+        if (sp->width < 0) {
+            sp->left = true;
+            sp->width = -sp->width;
+        }
+        fmt++;
+    } else {
+        fmt = parse_count(fmt, &sp->width);
+    }
+    if (*fmt == '.') {
+        if (*++fmt == '*') {
+            sp->precision = va_arg(*args, int);
+            fmt++;
+        } else {
+            fmt = parse_count(fmt, &sp->precision);
+        }
+    }
+    return parse_length(fmt, size);
+}
+
+static uint64_t next_integer(unsigned int size, va_list *args)
+{
+    return size == 8 ? va_arg(*args, uint64_t) : va_arg(*args, unsigned int);
+}
+
+/* One conversion; returns what follows it. */
+static const char *convert(struct text *t, const char *fmt, va_list *args)
+{
+    struct spec sp = { .precision = -1 };
+    unsigned int size;
+    char c[2] = "";
+    uint64_t v;
+
+    fmt = parse_spec(fmt, &sp, &size, args);
+    switch (*fmt) {
+    case 'd':
+    case 'i':
+        v = (uint64_t)sign_extend(next_integer(size, args), size);
+        text_number(t, &sp, v >> 63 ? -v : v, 10, v >> 63);
+        break;
+    case 'u':
+    case 'x':
+    case 'X':
+    case 'o':
+        v = zero_extend(next_integer(size, args), size);
+        sp.upper = *fmt == 'X';
+        sp.sign = 0;
+        text_number(t, &sp, v, *fmt == 'u' ? 10 : *fmt == 'o' ? 8 : 16, false);
+        break;
+    case 'p':
+        v = (uint64_t)(uintptr_t)va_arg(*args, void *);
+        if (fmt[1] == 'S') {
+            text_symbol(t, v);
+            return fmt + 2;
+        }
+        sp.precision = 16;
+        text_number(t, &sp, v, 16, false);
+        break;
+    case 's':
+        text_string(t, &sp, va_arg(*args, const char *));
+        break;
+    case 'c':
+        c[0] = (char)va_arg(*args, int);
+        sp.precision = 1;
+        text_string(t, &sp, c);
+        break;
+    case '%':
+        text_put(t, '%');
+        break;
+    case '\0':
+        return fmt; /* a lone % at the end */
+    default: /* show what is not known, rather than guess what its argument was */
+        text_put(t, '%');
+        text_put(t, *fmt);
+        break;
+    }
+    return fmt + 1;
+}
+
 int vsnprintf(char *to, size_t room, const char *fmt, va_list args)
 {
     struct text t = { .to = to, .room = room ? room - 1 : 0 };
+    va_list own; /* a parameter of this type has no address that helpers could be given */
 
+    va_copy(own, args);
     while (*fmt) {
-        struct spec sp = { .precision = -1 };
-        unsigned int size;
-        uint64_t v;
-
-        if (*fmt != '%') {
-            text_put(&t, *fmt++);
-            continue;
-        }
-        fmt = parse_flags(fmt + 1, &sp);
-        if (*fmt == '*') {
-            sp.width = va_arg(args, int);
-            if (sp.width < 0) {
-                sp.left = true;
-                sp.width = -sp.width;
-            }
-            fmt++;
+        if (*fmt == '%') {
+            fmt = convert(&t, fmt + 1, &own);
         } else {
-            fmt = parse_count(fmt, &sp.width);
+            text_put(&t, *fmt++);
         }
-        if (*fmt == '.') {
-            if (*++fmt == '*') {
-                sp.precision = va_arg(args, int);
-                fmt++;
-            } else {
-                fmt = parse_count(fmt, &sp.precision);
-            }
-        }
-        fmt = parse_length(fmt, &size);
-        switch (*fmt) {
-        case 'd':
-        case 'i':
-            v = size == 8 ? va_arg(args, uint64_t) : va_arg(args, unsigned int);
-            v = (uint64_t)sign_extend(v, size);
-            text_number(&t, &sp, v >> 63 ? -v : v, 10, v >> 63);
-            break;
-        case 'u':
-        case 'x':
-        case 'X':
-        case 'o':
-            v = size == 8 ? va_arg(args, uint64_t) : va_arg(args, unsigned int);
-            sp.upper = *fmt == 'X';
-            sp.sign = 0;
-            text_number(&t, &sp, zero_extend(v, size), *fmt == 'u' ? 10 : *fmt == 'o' ? 8 : 16,
-                        false);
-            break;
-        case 'p':
-            v = (uint64_t)(uintptr_t)va_arg(args, void *);
-            if (fmt[1] == 'S') {
-                fmt++;
-                text_symbol(&t, v);
-                break;
-            }
-            sp.precision = 16;
-            text_number(&t, &sp, v, 16, false);
-            break;
-        case 's':
-            text_string(&t, &sp, va_arg(args, const char *));
-            break;
-        case 'c': {
-            char c[2] = { (char)va_arg(args, int), '\0' };
-
-            sp.precision = 1;
-            text_string(&t, &sp, c);
-            break;
-        }
-        case '%':
-            text_put(&t, '%');
-            break;
-        case '\0':
-            continue; /* a lone % at the end */
-        default: /* show what is not known, rather than guess what its argument was */
-            text_put(&t, '%');
-            text_put(&t, *fmt);
-            break;
-        }
-        fmt++;
     }
+    va_end(own);
     if (room) {
         to[MIN(t.n, t.room)] = '\0';
     }
