@@ -10,7 +10,7 @@ enum softirq {
     SOFTIRQ_SCHED,      /* last thing a CPU does with the old vCPU: may not return */
     SOFTIRQ_WORK,
     SOFTIRQ_CONSOLE,    /* debug keys, and dom0's notice of new lines in the ring */
-    SOFTIRQ_ARCH,       /* x86: time calibration */
+    SOFTIRQ_ARCH,       /* x86: an NMI to pass on */
     NR_SOFTIRQS,
 };
 

@@ -1,4 +1,5 @@
 /* What the hypervisor says of itself. Source: public/version.h, public/features.h. */
+#include "core/version.h"
 #include "core/hypercall.h"
 #include <lodge/string.h>
 #include <xen/version.h>
@@ -7,8 +8,6 @@
 #include "core/privilege.h"
 
 /* The interface spoken is Xen's of this version; the name says who speaks it. */
-#define XEN_MAJOR     4
-#define XEN_MINOR     17
 #define EXTRA_VERSION ".7-lodge"
 #define CAPABILITIES  "xen-3.0-x86_64 " /* 64-bit PV guests; each entry ends in a space */
 #define CHANGESET     "unavailable"

@@ -9,6 +9,7 @@
 extern const char entry_stubs[256][16];
 
 /* C side: exceptions (vectors 0..31) and interrupts (32..255), interrupts off. cpu/traps.c, platform/irq.c */
+void traps_init(void); /* once, after softirq_init() */
 void trap_handle(struct cpu_user_regs *regs);
 void irq_handle(struct cpu_user_regs *regs);
 

@@ -96,7 +96,6 @@ INIT_TEXT NORETURN void boot_start(uint32_t magic, uint32_t information)
     console_init_options();
     serial_early_init();
     show_banner();
-    extable_init();
 
     memory_init();
     console_ring_grow();
@@ -104,6 +103,7 @@ INIT_TEXT NORETURN void boot_start(uint32_t magic, uint32_t information)
     platform_acpi_init();
     vga_init();
     softirq_init();
+    traps_init();
     cpu_init(0);
     platform_irq_init();
     smp_init();

@@ -2,10 +2,12 @@
 #include <lodge/errno.h>
 #include "core/domain.h"
 #include "core/log.h"
+#include "core/softirq.h"
 #include "cpu/dump.h"
 #include "cpu/extable.h"
 #include "cpu/insn.h"
 #include "cpu/msr.h"
+#include "cpu/smp.h"
 #include "entry.h"
 #include "pv/bounce.h"
 #include "pv/guest_access.h"
@@ -104,6 +106,32 @@ static void device_not_available(struct vcpu *v)
     pv_inject_trap(TRAP_NM, 0);
 }
 
+/*
+ * The chipset reports memory and bus errors by NMI, and says which in port 61h. Nothing here may take a lock: it interrupted
+ * whatever there was. Domain 0 has the drivers that know more, and a watchdog may have asked for it.
+ */
+static void nmi_handle(void)
+{
+    smp_stop_check();
+    softirq_raise(SOFTIRQ_ARCH);
+}
+
+static void nmi_to_dom0(void)
+{
+    if (dom0 && dom0->vcpus[0]->initialised) {
+        log_warning("NMI of unknown origin on CPU %u: passed on to domain 0", arch_cpu_id());
+        vcpu_arch_send_nmi(dom0->vcpus[0]);
+    } else {
+        log_warning("NMI of unknown origin on CPU %u", arch_cpu_id());
+    }
+}
+
+void traps_init(void)
+{
+    extable_init();
+    softirq_register(SOFTIRQ_ARCH, nmi_to_dom0);
+}
+
 static void guest_trap(struct cpu_user_regs *regs, unsigned int vector)
 {
     struct vcpu *v = current;
@@ -143,7 +171,7 @@ void trap_handle(struct cpu_user_regs *regs)
 
     switch (vector) {
     case TRAP_NMI:
-        nmi_handle(regs);
+        nmi_handle();
         return;
     case TRAP_MC:
     case TRAP_DF:

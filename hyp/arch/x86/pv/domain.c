@@ -62,6 +62,16 @@ void guest_frame_put(struct frame *f, bool writable)
     frame_put(f);
 }
 
+bool guest_frame_get_writable(struct frame *f)
+{
+    return type_get(f, TYPE_WRITABLE, false) == 0;
+}
+
+void guest_frame_put_writable(struct frame *f)
+{
+    type_put_now(f);
+}
+
 int domain_arch_init(struct domain *d)
 {
     (void)d; /* all zero is the right beginning; permissions come with the devices */

@@ -195,6 +195,18 @@ static int op_flush_multi(struct domain *d, const struct mmuext_op *op)
     return 0;
 }
 
+static void cache_flush_here(void *arg)
+{
+    (void)arg;
+    wbinvd();
+}
+
+static void cache_flush_all(void)
+{
+    wbinvd();
+    arch_call_cpus(cpus_online.bits, cache_flush_here, NULL);
+}
+
 static int op_flush_cache(struct domain *d, bool everywhere)
 {
     if (!d->arch.may_cache) {

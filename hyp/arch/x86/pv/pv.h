@@ -33,13 +33,15 @@ bool pv_emulate_forced_cpuid(struct cpu_user_regs *regs) MUST_CHECK;
 bool pv_emulate_int(struct cpu_user_regs *regs) MUST_CHECK;
 /* A guest kernel's write to its own L1 table, mapped read-only at va: true if validated and applied. emul_pt.c */
 bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs) MUST_CHECK;
-/* The same for a read-only MMIO frame (MMCFG, MSI-X): true if done or dropped. */
 
 /* CPUID as the domain sees it; regs' eax and ecx in, eax..edx out. cpuid.c */
 void pv_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 /* MSRs: false = #GP. msr.c */
 bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value) MUST_CHECK;
 bool pv_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value) MUST_CHECK;
+
+/* The guest writes CR4: bits that are not its own are ignored. */
+void pv_cr4_set(struct vcpu *v, uint64_t value);
 
 /* LDT pages are mapped on first use: true if `va`, inside the vCPU's window, is mapped now. descriptor.c */
 bool pv_ldt_fault(struct vcpu *v, uint64_t offset) MUST_CHECK;

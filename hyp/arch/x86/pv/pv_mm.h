@@ -8,7 +8,4 @@
 int pv_set_kernel_root(struct vcpu *v, mfn_t mfn) MUST_CHECK;
 int pv_set_user_root(struct vcpu *v, uint64_t mfn) MUST_CHECK; /* 0: none */
 
-/* Write back and invalidate every CPU's caches. */
-void cache_flush_all(void);
-
 #endif

@@ -165,7 +165,7 @@ void vcpu_arch_switch(struct vcpu *prev, struct vcpu *next)
     cpu_info()->vcpu = next;
     if (next->is_idle) {
         cpu_load_own_gdt();
-        __asm__ volatile("lldt %0" ::"r"(0));
+        __asm__ volatile("lldt %w0" ::"r"(0));
         write_cr3_flush(virt_to_maddr(hyp_l4));
     } else {
         __atomic_fetch_or(&to->arch.dirty_cpus[cpu / 64], 1ULL << (cpu % 64), __ATOMIC_SEQ_CST);

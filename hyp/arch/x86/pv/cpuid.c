@@ -1,0 +1,215 @@
+/*
+ * CPUID as PV guests see it: what the CPU has, less what a kernel in ring 3 cannot use or what the hypervisor keeps for
+ * itself, and the leaves from 0x40000000 on by which a guest finds Xen (public/arch-x86/cpuid.h).
+ */
+#include <lodge/string.h>
+#include <xen/arch-x86/cpuid.h>
+#include "core/domain.h"
+#include "core/version.h"
+#include "cpu/features.h"
+#include "cpu/fpu.h"
+#include "cpu/insn.h"
+#include "cpu/msr.h"
+#include "platform/time.h"
+#include "pv/pv.h"
+
+#define BIT(name) (1U << (XEN_X86_FEATURE_##name % 32))
+
+/*
+ * Features that a PV guest may have if the CPU has them, by word of public/arch-x86/cpufeatureset.h. Absent on purpose:
+ * large pages and global pages (page tables are the hypervisor's to check), virtualisation, SMEP and SMAP (the guest's kernel
+ * is a user to the CPU), PCID, MONITOR, performance counters, timers that are the hypervisor's.
+ */
+static const uint32_t pv_features[NR_FEATURE_WORDS] = {
+    [0] = BIT(FPU) | BIT(DE) | BIT(TSC) | BIT(MSR) | BIT(PAE) | BIT(MCE) | BIT(CX8) | BIT(APIC) | BIT(SEP) | BIT(MTRR) |
+          BIT(MCA) | BIT(CMOV) | BIT(PAT) | BIT(CLFLUSH) | BIT(ACPI) | BIT(MMX) | BIT(FXSR) | BIT(SSE) | BIT(SSE2) |
+          BIT(HTT),
+    [1] = BIT(SSE3) | BIT(PCLMULQDQ) | BIT(SSSE3) | BIT(FMA) | BIT(CX16) | BIT(SSE4_1) | BIT(SSE4_2) | BIT(MOVBE) |
+          BIT(POPCNT) | BIT(AESNI) | BIT(XSAVE) | BIT(AVX) | BIT(F16C) | BIT(RDRAND),
+    [2] = BIT(SYSCALL) | BIT(NX) | BIT(MMXEXT) | BIT(FFXSR) | BIT(RDTSCP) | BIT(LM) | BIT(3DNOWEXT) | BIT(3DNOW),
+    [3] = BIT(LAHF_LM) | BIT(CMP_LEGACY) | BIT(ABM) | BIT(SSE4A) | BIT(MISALIGNSSE) | BIT(3DNOWPREFETCH) | BIT(XOP) |
+          BIT(FMA4) | BIT(TBM) | BIT(DBEXT),
+    [4] = BIT(XSAVEOPT) | BIT(XSAVEC) | BIT(XGETBV1),
+    [5] = BIT(FSGSBASE) | BIT(BMI1) | BIT(HLE) | BIT(AVX2) | BIT(BMI2) | BIT(ERMS) | BIT(RTM) | BIT(AVX512F) |
+          BIT(AVX512DQ) | BIT(RDSEED) | BIT(ADX) | BIT(AVX512_IFMA) | BIT(CLFLUSHOPT) | BIT(CLWB) | BIT(AVX512CD) |
+          BIT(SHA) | BIT(AVX512BW) | BIT(AVX512VL),
+    [6] = BIT(PREFETCHWT1) | BIT(AVX512_VBMI) | BIT(AVX512_VBMI2) | BIT(GFNI) | BIT(VAES) | BIT(VPCLMULQDQ) |
+          BIT(AVX512_VNNI) | BIT(AVX512_BITALG) | BIT(AVX512_VPOPCNTDQ) | BIT(RDPID) | BIT(CLDEMOTE) | BIT(MOVDIRI) |
+          BIT(MOVDIR64B),
+    [7] = BIT(ITSC) | BIT(EFRO),
+    [8] = BIT(CLZERO) | BIT(RSTR_FP_ERR_PTRS) | BIT(WBNOINVD),
+    [9] = BIT(AVX512_4VNNIW) | BIT(AVX512_4FMAPS) | BIT(FSRM) | BIT(MD_CLEAR) | BIT(SERIALIZE) | BIT(TSXLDTRK),
+    [10] = BIT(AVX_VNNI) | BIT(AVX512_BF16) | BIT(FZRM) | BIT(FSRS) | BIT(FSRCS),
+    [11] = BIT(LFENCE_DISPATCH) | BIT(NSCB),
+};
+
+/* Bits that repeat word 0 in leaf 0x80000001's EDX on AMD: AMD64 APM vol. 3, "Function 8000_0001h". */
+#define COMMON_1D 0x0183f3ffU
+
+#define PV_MAX_LEAF          0xdU
+#define PV_MAX_EXTENDED_LEAF 0x80000021U
+#define XSTATE_AREA_LEGACY   576U
+
+static uint32_t feature_word(unsigned int word)
+{
+    return cpu_host.features[word] & pv_features[word];
+}
+
+static void leaf_1(struct vcpu *v, struct cpuid_regs *r)
+{
+    r->b = (r->b & 0x0000ffff) | v->id << 25 | 1U << 16;
+    r->c = feature_word(1) | BIT(HYPERVISOR);
+    if (r->c & BIT(XSAVE) && v->arch.cr4_guest & CR4_OSXSAVE) {
+        r->c |= BIT(OSXSAVE);
+    }
+    r->d = feature_word(0);
+}
+
+static void leaf_7(uint32_t subleaf, struct cpuid_regs *r)
+{
+    *r = (struct cpuid_regs){ 0 };
+    if (subleaf == 0) {
+        r->a = 1;
+        r->b = feature_word(5);
+        r->c = feature_word(6);
+        r->d = feature_word(9);
+    } else if (subleaf == 1) {
+        r->a = feature_word(10);
+    }
+}
+
+/* Sizes follow XCR0, as the CPU has it loaded for this guest. */
+static void leaf_d(uint32_t subleaf, struct cpuid_regs *r)
+{
+    struct cpuid_regs host = *r;
+
+    *r = (struct cpuid_regs){ 0 };
+    if (!(feature_word(1) & BIT(XSAVE))) {
+        return;
+    }
+    switch (subleaf) {
+    case 0:
+        r->a = (uint32_t)fpu_host.xcr0;
+        r->d = fpu_host.xcr0 >> 32;
+        r->b = host.b; /* for the components enabled now */
+        r->c = fpu_host.area_size;
+        break;
+    case 1:
+        r->a = feature_word(4);
+        r->b = r->a & BIT(XSAVEC) ? host.b : 0;
+        break;
+    case 2 ... 62:
+        if (fpu_host.xcr0 & 1ULL << subleaf) {
+            *r = host;
+            r->c &= 2; /* alignment; no supervisor components */
+        }
+        break;
+    }
+}
+
+static void leaf_extended_1(struct cpuid_regs *r)
+{
+    r->c = feature_word(3);
+    r->d = feature_word(2);
+    if (cpu_host.vendor == VENDOR_AMD) {
+        r->d |= feature_word(0) & COMMON_1D;
+    }
+}
+
+static void leaf_extended_8(struct cpuid_regs *r)
+{
+    r->b = feature_word(8);
+    r->a = (r->a & 0xff) | 48 << 8;
+    r->c &= 0xf0ff;
+    r->d = 0;
+}
+
+static void native(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
+{
+    *r = cpuid(leaf, subleaf);
+    switch (leaf) {
+    case 0:
+        r->a = MIN(r->a, PV_MAX_LEAF);
+        break;
+    case 1:
+        leaf_1(v, r);
+        break;
+    case 2: /* caches */
+    case 4:
+        break;
+    case 7:
+        leaf_7(subleaf, r);
+        break;
+    case 0xd:
+        leaf_d(subleaf, r);
+        break;
+    case 0x80000000:
+        r->a = MIN(r->a, PV_MAX_EXTENDED_LEAF);
+        break;
+    case 0x80000001:
+        leaf_extended_1(r);
+        break;
+    case 0x80000002 ... 0x80000006: /* names, caches */
+        break;
+    case 0x80000007:
+        *r = (struct cpuid_regs){ .d = feature_word(7) };
+        break;
+    case 0x80000008:
+        leaf_extended_8(r);
+        break;
+    case 0x80000021:
+        *r = (struct cpuid_regs){ .a = feature_word(11) };
+        break;
+    default: /* monitor, power, counters, topology, SVM, ... */
+        *r = (struct cpuid_regs){ 0 };
+        break;
+    }
+}
+
+static void xen_leaf(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
+{
+    *r = (struct cpuid_regs){ 0 };
+    switch (leaf) {
+    case 0:
+        *r = (struct cpuid_regs){ XEN_CPUID_FIRST_LEAF + 5, XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX,
+                                  XEN_CPUID_SIGNATURE_EDX };
+        break;
+    case 1:
+        r->a = XEN_MAJOR << 16 | XEN_MINOR;
+        break;
+    case 2:
+        r->a = 1;
+        r->b = XEN_CPUID_FIRST_LEAF;
+        r->c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
+        break;
+    case 3:
+        if (subleaf == 0) {
+            r->c = (uint32_t)(tsc_hz / 1000);
+        } else if (subleaf == 2) {
+            r->a = (uint32_t)(tsc_hz / 1000);
+        }
+        break;
+    case 5:
+        r->a = 0;
+        r->b = cpu_host.address_bits;
+        break;
+    }
+    (void)v;
+}
+
+void pv_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    uint32_t leaf = regs->eax, subleaf = regs->ecx;
+    struct cpuid_regs r = { 0 };
+
+    if (leaf >= XEN_CPUID_FIRST_LEAF && leaf <= XEN_CPUID_FIRST_LEAF + 5) {
+        xen_leaf(v, leaf - XEN_CPUID_FIRST_LEAF, subleaf, &r);
+    } else if (leaf <= MIN(cpu_host.max_leaf, PV_MAX_LEAF) ||
+               (leaf >= 0x80000000 && leaf <= MIN(cpu_host.max_extended_leaf, PV_MAX_EXTENDED_LEAF))) {
+        native(v, leaf, subleaf, &r);
+    }
+    regs->rax = r.a;
+    regs->rbx = r.b;
+    regs->rcx = r.c;
+    regs->rdx = r.d;
+}
