@@ -1,7 +1,7 @@
 /*
- * Event channels: a domain's ports and what they are bound to. How a pending port is shown to the guest is evtchn_2l.c and
- * evtchn_fifo.c, sending is evtchn_send.c, virtual and physical interrupts are virq.c and pirq_port.c. Errors follow Xen's
- * common/event_channel.c.
+ * Event channels: a domain's ports and what they are bound to. How a pending port is shown to the
+ * guest is evtchn_2l.c and evtchn_fifo.c, sending is evtchn_send.c, virtual and physical interrupts
+ * are virq.c and pirq_port.c. Errors follow Xen's common/event_channel.c.
  */
 #include "core/evtchn.h"
 
@@ -12,7 +12,10 @@
 #include "core/object.h"
 #include "core/softirq.h"
 
-/* A search for a free port passes at most so many closed ones that the guest still has linked; an honest one has a few. */
+/*
+ * A search for a free port passes at most so many closed ones that the guest still has linked; an
+ * honest one has a few.
+ */
 #define MAX_LINGERING_PORTS 1024
 
 static void lock_both(struct domain *a, struct domain *b)
@@ -115,7 +118,10 @@ void evtchn_port_release(struct domain *d, evtchn_port_t port)
     __atomic_store_n(&e->binding, EVTCHN_FREE, __ATOMIC_RELEASE);
 }
 
-/* Waits until nobody sends through the port any more, and keeps it so until the binding is stored anew. */
+/*
+ * Waits until nobody sends through the port any more, and keeps it so until the binding is stored
+ * anew.
+ */
 static void interdomain_claim(struct evtchn *e)
 {
     uint32_t expected = EVTCHN_INTERDOMAIN;
@@ -144,8 +150,8 @@ static void interdomain_sever(struct domain *d, evtchn_port_t port, struct evtch
 }
 
 /*
- * Closing an interdomain port takes two domains' locks, the lower domid's first: when ours has to be let go for that,
- * the port is looked at again.
+ * Closing an interdomain port takes two domains' locks, the lower domid's first: when ours has to
+ * be let go for that, the port is looked at again.
  */
 static int close_interdomain(struct domain *d, evtchn_port_t port, struct domain *remote)
 {
@@ -161,7 +167,10 @@ static int close_interdomain(struct domain *d, evtchn_port_t port, struct domain
     return rc; /* it was closed by another vCPU meanwhile: as if it had been free from the first */
 }
 
-/* A physical interrupt is taken from the hardware without our lock; the port can neither be closed nor reused meanwhile. */
+/*
+ * A physical interrupt is taken from the hardware without our lock; the port can neither be closed
+ * nor reused meanwhile.
+ */
 static void close_pirq(struct domain *d, evtchn_port_t port, uint32_t pirq)
 {
     pirq_unbind(d, pirq);

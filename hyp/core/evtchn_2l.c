@@ -1,9 +1,10 @@
 /*
- * The 2-level ABI: a pending and a mask bit for each port in shared_info, and in vcpu_info a selector with one bit for each
- * word of pending bits. Source: public/xen.h, struct shared_info.
+ * The 2-level ABI: a pending and a mask bit for each port in shared_info, and in vcpu_info a
+ * selector with one bit for each word of pending bits. Source: public/xen.h, struct shared_info.
  *
- * The guest clears the upcall byte, then takes the selector, then the pending bits; we set them in the opposite order, each with a
- * locked instruction (a full barrier), so that whoever looks late is told again.
+ * The guest clears the upcall byte, then takes the selector, then the pending bits; we set them in
+ * the opposite order, each with a locked instruction (a full barrier), so that whoever looks late
+ * is told again.
  */
 #include "core/evtchn_private.h"
 
@@ -20,7 +21,10 @@ void evtchn_2l_set_pending(struct domain *d, evtchn_port_t port, struct vcpu *v)
 {
     struct shared_info *shared = d->shared;
 
-    /* A port of the time before EVTCHNOP_reset took the FIFO ABI away may be beyond what the bitmaps hold. */
+    /*
+     * A port of the time before EVTCHNOP_reset took the FIFO ABI away may be beyond what the
+     * bitmaps hold.
+     */
     if (unlikely(port >= EVTCHN_2L_NR_CHANNELS)) {
         return;
     }

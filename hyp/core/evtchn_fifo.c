@@ -1,22 +1,20 @@
 /*
- * The FIFO ABI: an array of event words in guest pages, and for each vCPU a control block with the heads of 16 queues, one for
- * each priority. We link a pending port behind the tail, which only we know; the guest unlinks at the head.
- * Source: public/event_channel.h, "FIFO ABI"; its protocol is that of the "FIFO-based event channel ABI" design.
+ * The FIFO ABI: an array of event words in guest pages, and for each vCPU a control block with the
+ * heads of 16 queues, one for each priority. We link a pending port behind the tail, which only we
+ * know; the guest unlinks at the head. Source: public/event_channel.h, "FIFO ABI"; its protocol is
+ * that of the "FIFO-based event channel ABI" design.
  *
- * Array and control blocks belong to the guest, who may write anything there at any time. So: no link is ever followed by us; tails
- * are ours; a word is changed by compare-and-exchange, a bounded number of times. The worst a guest can do is to lose its own events.
+ * Array and control blocks belong to the guest, who may write anything there at any time. So: no
+ * link is ever followed by us; tails are ours; a word is changed by compare-and-exchange, a bounded
+ * number of times. The worst a guest can do is to lose its own events.
  *
- * Locks: evtchn_fifo_vcpu.lock of a vCPU guards its queues, interrupts off, any context; never two of them. A port belongs to the
- * queue it was linked to last (evtchn.last_queue), and only the holder of that vCPU's lock links it or moves it on.
- * Holding any of these locks with `enabled` seen set keeps every guest page of the domain mapped: evtchn_fifo_disable()
- * clears it under each lock in turn before it lets the pages go. Pages are added under the domain's evtchn_lock.
+ * Locks: evtchn_fifo_vcpu.lock of a vCPU guards its queues, interrupts off, any context; never two
+ * of them. A port belongs to the queue it was linked to last (evtchn.last_queue), and only the
+ * holder of that vCPU's lock links it or moves it on. Holding any of these locks with `enabled`
+ * seen set keeps every guest page of the domain mapped: evtchn_fifo_disable() clears it under each
+ * lock in turn before it lets the pages go. Pages come and go in evtchn_fifo_setup.c.
  */
-#include <lodge/errno.h>
-#include <lodge/string.h>
-#include "core/evtchn_private.h"
-#include "core/guest_frame.h"
-#include "core/log.h"
-#include "core/object.h"
+#include "core/evtchn_fifo_private.h"
 
 #define PENDING (1U << EVTCHN_FIFO_PENDING)
 #define MASKED  (1U << EVTCHN_FIFO_MASKED)
@@ -24,27 +22,16 @@
 #define BUSY    (1U << EVTCHN_FIFO_BUSY)
 #define LINK    ((uint32_t)EVTCHN_FIFO_LINK_MASK)
 
-#define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
-#define ARRAY_PAGES    (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)
-
-/* The guest may change a linked word four times at most while BUSY keeps it from unmasking (public/event_channel.h). */
+/*
+ * The guest may change a linked word four times at most while BUSY keeps it from unmasking
+ * (public/event_channel.h).
+ */
 #define LINK_TRIES 5
-/* A port moves between queues only when the guest asks; that it does so again and again just now means it plays. */
+/*
+ * A port moves between queues only when the guest asks; that it does so again and again just now
+ * means it plays.
+ */
 #define MOVE_TRIES 8
-
-struct evtchn_fifo_vcpu {
-    struct spinlock lock;                       /* RANK_EVTCHN_FIFO */
-    bool enabled;
-    struct evtchn_fifo_control_block *control;  /* NULL until EVTCHNOP_init_control for this vCPU */
-    struct frame *control_frame;
-    uint32_t tail[EVTCHN_FIFO_MAX_QUEUES];      /* port last linked; 0 = none */
-};
-
-struct evtchn_fifo {
-    uint32_t nr_words;                          /* release when it grows */
-    event_word_t *pages[ARRAY_PAGES];
-    struct frame *frames[ARRAY_PAGES];
-};
 
 static event_word_t *word_of(const struct evtchn_fifo *fifo, evtchn_port_t port)
 {
@@ -73,7 +60,10 @@ static void word_clear(event_word_t *word, uint32_t bits)
     __atomic_fetch_and(word, ~bits, __ATOMIC_SEQ_CST);
 }
 
-/* Make the tail's word point at port, if it is still in a queue. False: the guest has taken it, so its queue is empty. */
+/*
+ * Make the tail's word point at port, if it is still in a queue. False: the guest has taken it, so
+ * its queue is empty.
+ */
 static bool link_behind(event_word_t *tail, evtchn_port_t port)
 {
     event_word_t old = shared_read(tail);
@@ -99,7 +89,10 @@ static bool link_behind(event_word_t *tail, evtchn_port_t port)
     return true;
 }
 
-/* v's queues locked; the word has just become LINKED by us. True: the guest is to be told that the queue has something. */
+/*
+ * v's queues locked; the word has just become LINKED by us. True: the guest is to be told that the
+ * queue has something.
+ */
 static bool enqueue(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn *e, struct vcpu *v)
 {
     unsigned int priority = __atomic_load_n(&e->priority, __ATOMIC_RELAXED);
@@ -107,7 +100,10 @@ static bool enqueue(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn 
     uint32_t *tail = &v->fifo->tail[priority];
     bool linked = false;
 
-    /* It was not linked, so a queue whose tail it was is empty; nothing may be appended behind it there. */
+    /*
+     * It was not linked, so a queue whose tail it was is empty; nothing may be appended behind it
+     * there.
+     */
     if (v->fifo->tail[old_priority] == port) {
         v->fifo->tail[old_priority] = 0;
     }
@@ -144,8 +140,9 @@ static void deliver(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn 
     word = word_of(fifo, port);
     if (unlikely(!word)) {
         /*
-         * The page that holds its word comes later: evtchn_fifo_expand_array() raises it then. It may just have come: it is published
-         * before `pending` is looked at there, and looked for again here after `pending` is set.
+         * The page that holds its word comes later: evtchn_fifo_expand_array() raises it then. It
+         * may just have come: it is published before `pending` is looked at there, and looked for
+         * again here after `pending` is set.
          */
         __atomic_store_n(&e->pending, true, __ATOMIC_SEQ_CST);
         word = word_of(fifo, port);
@@ -164,8 +161,9 @@ static void deliver(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn 
 }
 
 /*
- * old's queues locked: the port was linked to one of them last, and is to notify v now. If it is still linked, that is where
- * the guest will find it. Otherwise it leaves that queue for v's. False: nothing more to do.
+ * old's queues locked: the port was linked to one of them last, and is to notify v now. If it is
+ * still linked, that is where the guest will find it. Otherwise it leaves that queue for v's.
+ * False: nothing more to do.
  */
 static bool move(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn *e, struct vcpu *old,
                  const struct vcpu *v, struct raised *raised)
@@ -173,13 +171,17 @@ static bool move(struct evtchn_fifo *fifo, evtchn_port_t port, struct evtchn *e,
     uint32_t *tail = &old->fifo->tail[e->last_queue & (EVTCHN_FIFO_MAX_QUEUES - 1)];
     event_word_t *word;
 
-    if (unlikely(!old->fifo->enabled) || unlikely(!__atomic_load_n(&v->fifo->control, __ATOMIC_RELAXED))) {
+    if (unlikely(!old->fifo->enabled) ||
+        unlikely(!__atomic_load_n(&v->fifo->control, __ATOMIC_RELAXED))) {
         return false;
     }
     word = word_of(fifo, port);
     if (word) {
         raised->pollers |= !(__atomic_fetch_or(word, PENDING, __ATOMIC_SEQ_CST) & PENDING);
-        /* The guest unlinks first and looks for PENDING then: whoever is late sees the other's change. */
+        /*
+         * The guest unlinks first and looks for PENDING then: whoever is late sees the other's
+         * change.
+         */
         if (shared_read(word) & (MASKED | LINKED)) {
             return false;
         }
@@ -237,12 +239,17 @@ void evtchn_fifo_clear_pending(struct domain *d, evtchn_port_t port, struct evtc
     assert_held(&d->evtchn_lock);
     __atomic_store_n(&e->pending, false, __ATOMIC_RELAXED);
     if (word) {
-        word_clear(word, PENDING); /* if linked, the guest finds nothing pending there and unlinks it */
+        word_clear(word,
+                   PENDING); /* if linked, the guest finds nothing pending there and unlinks it */
     }
 }
 
-/* The port's word, with the lock of v's queues held, so that its page stays. NULL: no such word, nothing is held. */
-static event_word_t *word_hold(struct domain *d, evtchn_port_t port, struct vcpu *v, unsigned long *flags)
+/*
+ * The port's word, with the lock of v's queues held, so that its page stays. NULL: no such word,
+ * nothing is held.
+ */
+static event_word_t *word_hold(struct domain *d, evtchn_port_t port, struct vcpu *v,
+                               unsigned long *flags)
 {
     event_word_t *word = NULL;
 
@@ -304,172 +311,4 @@ bool evtchn_fifo_is_linked(const struct domain *d, evtchn_port_t port)
 
     assert_held(&d->evtchn_lock);
     return word && shared_read(word) & LINKED;
-}
-
-/* What the ABI needs of ours, for every vCPU. Kept when the ABI is left: a sender may still look at it. */
-static int fifo_alloc(struct domain *d)
-{
-    struct evtchn_table *table = evtchn_table(d);
-    struct vcpu *v;
-    unsigned int i;
-
-    if (!table->fifo) {
-        table->fifo = object_alloc(sizeof(*table->fifo));
-        if (!table->fifo) {
-            return -ENOMEM;
-        }
-    }
-    domain_for_each_vcpu(d, v, i) {
-        struct evtchn_fifo_vcpu *fv = v->fifo;
-
-        if (fv) {
-            continue;
-        }
-        fv = object_alloc(sizeof(*fv));
-        if (!fv) {
-            return -ENOMEM;
-        }
-        spin_init(&fv->lock, RANK_EVTCHN_FIFO);
-        __atomic_store_n(&v->fifo, fv, __ATOMIC_RELEASE);
-    }
-    return 0;
-}
-
-/* From now on the domain's events go the FIFO way. What is pending is remembered until its word exists. */
-static void fifo_enable(struct domain *d)
-{
-    struct evtchn_table *table = evtchn_table(d);
-    unsigned long flags;
-    struct vcpu *v;
-    unsigned int i;
-
-    for (evtchn_port_t port = 1; port < d->nr_evtchns && port < EVTCHN_2L_NR_CHANNELS; port++) {
-        struct evtchn *e = evtchn_of(d, port);
-
-        __atomic_store_n(&e->priority, EVTCHN_FIFO_PRIORITY_DEFAULT, __ATOMIC_RELAXED);
-        if (evtchn_2l_is_pending(d, port)) {
-            __atomic_store_n(&e->pending, true, __ATOMIC_RELAXED);
-        }
-    }
-    domain_for_each_vcpu(d, v, i) {
-        flags = spin_lock_irqsave(&v->fifo->lock);
-        v->fifo->enabled = true;
-        spin_unlock_irqrestore(&v->fifo->lock, flags);
-    }
-    __atomic_store_n(&d->fifo, table->fifo, __ATOMIC_RELEASE);
-}
-
-int evtchn_fifo_init_control(struct domain *d, struct vcpu *v, uint64_t gfn, uint32_t offset)
-{
-    struct frame *frame;
-    unsigned long flags;
-    int rc = 0;
-
-    if (offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || offset % 8) {
-        return -EINVAL;
-    }
-    offset = (uint32_t)index_nospec(offset, PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) + 1);
-    frame = guest_frame_get(d, gfn, true);
-    if (!frame) {
-        return -EINVAL;
-    }
-    spin_lock(&d->evtchn_lock);
-    if (d->is_dying || (d->fifo && v->fifo && v->fifo->control)) {
-        rc = -EINVAL;
-        goto out;
-    }
-    rc = fifo_alloc(d);
-    if (rc) {
-        goto out;
-    }
-    flags = spin_lock_irqsave(&v->fifo->lock);
-    v->fifo->control = (void *)((char *)guest_frame_map(frame) + offset);
-    v->fifo->control_frame = frame;
-    v->fifo->enabled = d->fifo != NULL;
-    spin_unlock_irqrestore(&v->fifo->lock, flags);
-    frame = NULL;
-    if (!d->fifo) {
-        fifo_enable(d);
-    }
-out:
-    spin_unlock(&d->evtchn_lock);
-    guest_frame_put(frame, true);
-    return rc;
-}
-
-int evtchn_fifo_expand_array(struct domain *d, uint64_t gfn)
-{
-    struct frame *frame = guest_frame_get(d, gfn, true);
-    struct evtchn_fifo *fifo;
-    evtchn_port_t port, end;
-    int rc = 0;
-
-    spin_lock(&d->evtchn_lock);
-    fifo = d->fifo;
-    if (!fifo) {
-        rc = -EOPNOTSUPP;
-        goto out;
-    }
-    port = fifo->nr_words;
-    end = port + WORDS_PER_PAGE;
-    if (end > EVTCHN_FIFO_NR_CHANNELS) {
-        rc = -ENOSPC;
-        goto out;
-    }
-    if (!frame) {
-        rc = -EINVAL;
-        goto out;
-    }
-    fifo->pages[port / WORDS_PER_PAGE] = guest_frame_map(frame);
-    fifo->frames[port / WORDS_PER_PAGE] = frame;
-    frame = NULL;
-    __atomic_store_n(&fifo->nr_words, end, __ATOMIC_SEQ_CST); /* pairs with word_of() */
-    for (; port < end && port < d->nr_evtchns; port++) {
-        struct evtchn *e = evtchn_of(d, port);
-
-        if (__atomic_exchange_n(&e->pending, false, __ATOMIC_SEQ_CST)) {
-            evtchn_set_pending(d, port, e);
-        }
-    }
-out:
-    spin_unlock(&d->evtchn_lock);
-    guest_frame_put(frame, true);
-    return rc;
-}
-
-void evtchn_fifo_disable(struct domain *d)
-{
-    struct evtchn_fifo *fifo = d->fifo;
-    unsigned long flags;
-    struct vcpu *v;
-    unsigned int i;
-
-    assert_held(&d->evtchn_lock);
-    if (!fifo) {
-        return;
-    }
-    __atomic_store_n(&d->fifo, NULL, __ATOMIC_RELEASE);
-    domain_for_each_vcpu(d, v, i) {
-        if (!v->fifo) {
-            continue;
-        }
-        flags = spin_lock_irqsave(&v->fifo->lock);
-        v->fifo->enabled = false;
-        v->fifo->control = NULL;
-        memset(v->fifo->tail, 0, sizeof(v->fifo->tail));
-        spin_unlock_irqrestore(&v->fifo->lock, flags);
-    }
-    /* Nobody is inside any more, and nobody comes in. */
-    domain_for_each_vcpu(d, v, i) {
-        if (v->fifo) {
-            guest_frame_put(v->fifo->control_frame, true);
-            v->fifo->control_frame = NULL;
-        }
-    }
-    fifo->nr_words = 0;
-    for (i = 0; i < ARRAY_PAGES; i++) {
-        guest_frame_put(fifo->frames[i], true);
-        fifo->frames[i] = NULL;
-        fifo->pages[i] = NULL;
-    }
 }

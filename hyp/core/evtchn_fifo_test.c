@@ -35,7 +35,8 @@ static long op(uint64_t cmd, const void *arg, size_t n)
 
 static long init_control(uint32_t vcpu, uint64_t gfn, uint32_t offset)
 {
-    return OP(EVTCHNOP_init_control, evtchn_init_control, .control_gfn = gfn, .offset = offset, .vcpu = vcpu);
+    return OP(EVTCHNOP_init_control, evtchn_init_control, .control_gfn = gfn, .offset = offset,
+              .vcpu = vcpu);
 }
 
 static long expand(const struct frame *f)
@@ -189,7 +190,8 @@ TEST(events_queue_in_order)
     assert_int_equal(consume(0, EVTCHN_FIFO_PRIORITY_DEFAULT, &head), c);
     assert_int_equal(head, 0);
     assert_false(ready(0, EVTCHN_FIFO_PRIORITY_DEFAULT));
-    assert_int_equal(evtchn_send(d, a), 0); /* the queue was empty: a new head, and the guest is told */
+    assert_int_equal(evtchn_send(d, a),
+                     0); /* the queue was empty: a new head, and the guest is told */
     assert_true(ready(0, EVTCHN_FIFO_PRIORITY_DEFAULT));
     assert_int_equal(consume(0, EVTCHN_FIFO_PRIORITY_DEFAULT, &head), a);
 }
@@ -217,7 +219,8 @@ TEST(a_tail_that_moves_to_another_queue_leaves_nothing_behind)
     uint32_t head = 0;
 
     assert_int_equal(evtchn_alloc_unbound(d, 0, &port), 0);
-    __atomic_store_n(&evtchn_of(d, port)->binding, EVTCHN_IPI, __ATOMIC_RELEASE); /* movable and sendable */
+    __atomic_store_n(&evtchn_of(d, port)->binding, EVTCHN_IPI,
+                     __ATOMIC_RELEASE);        /* movable and sendable */
     assert_int_equal(evtchn_send(d, port), 0); /* tail of vCPU 0's queue */
     assert_int_equal(consume(0, EVTCHN_FIFO_PRIORITY_DEFAULT, &head), port);
     evtchn_of(d, port)->vcpu = 1;
@@ -295,7 +298,8 @@ TEST(a_guest_that_never_unlinks_runs_out_of_ports_in_bounded_time)
     for (unsigned int i = 1; i < EVTCHN_FIFO_NR_CHANNELS / WORDS; i++) {
         assert_int_equal(expand(array_page), 0);
     }
-    assert_int_equal(hypercall_event_channel_op(EVTCHNOP_bind_ipi, host_gva(arg), 0, 0, 0), -ENOSPC);
+    assert_int_equal(hypercall_event_channel_op(EVTCHNOP_bind_ipi, host_gva(arg), 0, 0, 0),
+                     -ENOSPC);
     assert_true(d->nr_evtchns < 4096);
     words[1] = 0;
     assert_int_equal(bind_ipi(0), 1);
@@ -324,11 +328,12 @@ TEST(a_late_event_on_a_port_beyond_the_2_level_abi_goes_nowhere)
     assert_true(evtchn_2l_is_masked(d, 100000));
 }
 
-/* --- guests that play --------------------------------------------------------------------------------------------- */
+/* --- guests that play --- */
 
 TEST(links_out_of_range_and_circles_are_never_followed)
 {
-    static const uint32_t junk[] = { LINKED | LINK, LINKED | 1, LINKED | 2, 0xffffffff, LINKED | BUSY | 99999, PENDING | LINK };
+    static const uint32_t junk[] = { LINKED | LINK,         LINKED | 1,    LINKED | 2, 0xffffffff,
+                                     LINKED | BUSY | 99999, PENDING | LINK };
     evtchn_port_t port[8];
 
     for (unsigned int i = 0; i < ARRAY_SIZE(port); i++) {
@@ -412,7 +417,8 @@ static void *flip(void *data)
     host_set_current(d->vcpus[0]);
     for (unsigned int i = 0; i < 200; i++) {
         assert_int_equal(evtchn_fifo_init_control(d, d->vcpus[0], frame_mfn(control_page).n, 0), 0);
-        assert_int_equal(evtchn_fifo_init_control(d, d->vcpus[1], frame_mfn(control_page).n, 256), 0);
+        assert_int_equal(evtchn_fifo_init_control(d, d->vcpus[1], frame_mfn(control_page).n, 256),
+                         0);
         assert_int_equal(evtchn_fifo_expand_array(d, frame_mfn(array_page).n), 0);
         for (unsigned int j = 0; j < 20; j++) {
             arch_cpu_relax();
@@ -529,7 +535,8 @@ static void *consume_all(void *data)
                 sched_yield();
                 continue;
             }
-            head = __atomic_load_n(&control[0]->head[EVTCHN_FIFO_PRIORITY_DEFAULT], __ATOMIC_ACQUIRE);
+            head =
+                __atomic_load_n(&control[0]->head[EVTCHN_FIFO_PRIORITY_DEFAULT], __ATOMIC_ACQUIRE);
         }
         port = head;
         old = __atomic_load_n(&words[port], __ATOMIC_ACQUIRE);
@@ -559,12 +566,17 @@ TEST(nothing_that_was_sent_is_lost)
 
 #define C(name) cmocka_unit_test_setup(name, fresh)
 #define F(name) cmocka_unit_test_setup(name, fifo)
-TEST_RUN(start, NULL, C(a_control_block_lies_in_one_page_of_the_domain), C(the_array_grows_to_128_pages_of_the_domain),
-         F(events_queue_in_order), F(priorities_have_queues_of_their_own),
-         F(a_tail_that_moves_to_another_queue_leaves_nothing_behind), F(a_masked_event_is_linked_when_it_is_unmasked),
-         C(an_event_whose_word_comes_later_is_raised_then), C(a_vcpu_without_a_control_block_gets_nothing_and_harms_nobody),
+TEST_RUN(start, NULL, C(a_control_block_lies_in_one_page_of_the_domain),
+         C(the_array_grows_to_128_pages_of_the_domain), F(events_queue_in_order),
+         F(priorities_have_queues_of_their_own),
+         F(a_tail_that_moves_to_another_queue_leaves_nothing_behind),
+         F(a_masked_event_is_linked_when_it_is_unmasked),
+         C(an_event_whose_word_comes_later_is_raised_then),
+         C(a_vcpu_without_a_control_block_gets_nothing_and_harms_nobody),
          F(a_port_that_the_guest_still_has_linked_is_not_reused),
-         F(a_guest_that_never_unlinks_runs_out_of_ports_in_bounded_time), F(reset_goes_back_to_the_2_level_abi),
+         F(a_guest_that_never_unlinks_runs_out_of_ports_in_bounded_time),
+         F(reset_goes_back_to_the_2_level_abi),
          C(a_late_event_on_a_port_beyond_the_2_level_abi_goes_nowhere),
-         F(links_out_of_range_and_circles_are_never_followed), F(senders_and_a_scribbling_guest_get_along),
+         F(links_out_of_range_and_circles_are_never_followed),
+         F(senders_and_a_scribbling_guest_get_along),
          C(no_sender_touches_a_page_that_was_given_back), F(nothing_that_was_sent_is_lost))

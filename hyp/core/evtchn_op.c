@@ -1,6 +1,7 @@
 /*
- * HYPERVISOR_event_channel_op: ops/event_channel_op.def is the table, here is one handler for each row. A handler finds
- * out whom the request means and whether the caller may; the work is done elsewhere.
+ * HYPERVISOR_event_channel_op: ops/event_channel_op.def is the table, here is one handler for each
+ * row. A handler finds out whom the request means and whether the caller may; the work is done
+ * elsewhere.
  */
 #include <lodge/errno.h>
 #include "core/evtchn_private.h"

@@ -1,19 +1,22 @@
 /*
- * What the files of the event channel module share: the port itself, where ports are kept, and the two ABIs by which a
- * pending port is shown to the guest.
+ * What the files of the event channel module share: the port itself, where ports are kept, and the
+ * two ABIs by which a pending port is shown to the guest.
  *
  * Who may touch what
- *   - evtchn_lock of the domain: every change of what a port is bound to; event array and control blocks of the FIFO ABI;
- *     both domains' locks for a change of an interdomain binding. Never taken from an interrupt.
- *   - Sending takes none of it, because it is the hot path. It may run in any context, on any CPU:
- *       * buckets are never moved or freed while the domain lives, and nr_evtchns is published after them;
- *       * `binding` is read once. A port of the sender's own domain (IPI, virtual or physical interrupt, loopback) needs no
- *         more: the domain cannot go away, `remote_port` only ever holds a number that was a valid port, and the worst
- *         that a concurrent close can cause is one spurious event, which every guest must expect anyway;
- *       * a port that leads to another domain is first claimed by turning EVTCHN_INTERDOMAIN into EVTCHN_CLAIMED. Whoever
- *         severs the binding (close on either side, destruction of either domain) claims it too, so the other domain
- *         exists for as long as the sender holds the claim. A claim is held for a bounded number of instructions
- *         and never taken in an interrupt (those send only to ports of the kinds above).
+ *
+ * Every change of what a port is bound to, and of the FIFO ABI's pages, is made under the domain's
+ * evtchn_lock, an interdomain binding's under both domains'. It is never taken from an interrupt.
+ *
+ * Sending takes no such lock, because it is the hot path. It may run in any context, on any CPU:
+ *   - Buckets are never moved or freed while the domain lives; nr_evtchns is published after them.
+ *   - `binding` is read once. A port that leads to the sender's own domain (IPI, virtual or
+ *     physical interrupt, loopback) needs no more: the domain cannot go away, `remote_port` only
+ *     ever holds what was once a valid port, and the worst that a close at the same time can cause
+ *     is one spurious event, which every guest must expect anyway.
+ *   - A port that leads to another domain is first claimed: EVTCHN_INTERDOMAIN becomes
+ *     EVTCHN_CLAIMED. Whoever severs the binding (a close on either side, the death of either
+ *     domain) claims it too, so the other domain exists for as long as the sender holds the claim.
+ *     It is held for a bounded number of instructions and never taken in an interrupt.
  */
 #ifndef CORE_EVTCHN_PRIVATE_H
 #define CORE_EVTCHN_PRIVATE_H
@@ -26,24 +29,24 @@
 
 enum evtchn_binding {
     EVTCHN_FREE,
-    EVTCHN_RESERVED,    /* port 0, and a port whose binding is being made or undone outside the lock */
+    EVTCHN_RESERVED, /* port 0, and a port that is bound or unbound outside the lock just now */
     EVTCHN_UNBOUND,
     EVTCHN_INTERDOMAIN,
     EVTCHN_PIRQ,
     EVTCHN_VIRQ,
     EVTCHN_IPI,
-    EVTCHN_CLAIMED,     /* EVTCHN_INTERDOMAIN, and somebody is just using or changing it */
+    EVTCHN_CLAIMED, /* EVTCHN_INTERDOMAIN, and somebody is just using or changing it */
 };
 
 struct evtchn {
-    uint32_t binding;         /* enum evtchn_binding; atomic, see above */
-    uint32_t remote_port;     /* EVTCHN_INTERDOMAIN; otherwise what it was last. Atomic */
-    struct domain *remote;    /* EVTCHN_INTERDOMAIN; atomic */
-    uint32_t value;           /* UNBOUND: who may bind; PIRQ, VIRQ: its number */
-    uint32_t last_queue;      /* FIFO: queue it was last linked to; under that queue's vCPU's FIFO lock */
-    uint16_t vcpu;            /* whom it notifies; atomic */
-    uint8_t priority;         /* FIFO; atomic */
-    bool pending;             /* FIFO: raised before its word existed; atomic */
+    uint32_t binding;      /* enum evtchn_binding; atomic, see above */
+    uint32_t remote_port;  /* EVTCHN_INTERDOMAIN; otherwise what it was last. Atomic */
+    struct domain *remote; /* EVTCHN_INTERDOMAIN; atomic */
+    uint32_t value;        /* UNBOUND: who may bind; PIRQ, VIRQ: its number */
+    uint32_t last_queue;   /* FIFO: where it was linked last; under that vCPU's FIFO lock */
+    uint16_t vcpu;         /* whom it notifies; atomic */
+    uint8_t priority;      /* FIFO; atomic */
+    bool pending;          /* FIFO: raised before its word existed; atomic */
     uint32_t unused;
 };
 BUILD_ASSERT(sizeof(struct evtchn) == 32);
@@ -55,12 +58,16 @@ BUILD_ASSERT(sizeof(struct evtchn) == 32);
 #define PIRQ_CHUNKS     32U
 #define PIRQ_LIMIT      (PIRQS_PER_CHUNK * PIRQ_CHUNKS)
 
-/* What a domain keeps besides struct domain's own members; domain.evtchn_buckets points at the last one. */
+/*
+ * What a domain keeps besides struct domain's own members; domain.evtchn_buckets points at the last
+ * one.
+ */
 struct evtchn_table {
-    uint32_t lowest_free;               /* no port below it is free */
-    uint32_t reset_next;                /* where EVTCHNOP_reset goes on */
-    struct evtchn_fifo *fifo;           /* made at the first use, kept until the domain is freed */
-    uint32_t *pirq_ports[PIRQ_CHUNKS];  /* pirq -> port, 0 = unbound; chunks are made when needed, entries atomic */
+    uint32_t lowest_free;     /* no port below it is free */
+    uint32_t reset_next;      /* where EVTCHNOP_reset goes on */
+    struct evtchn_fifo *fifo; /* made at the first use, kept until the domain is freed */
+    /* pirq -> port, 0 = unbound; chunks are made when needed, entries atomic */
+    uint32_t *pirq_ports[PIRQ_CHUNKS];
     struct evtchn *buckets[];
 };
 
@@ -72,7 +79,8 @@ static inline struct evtchn_table *evtchn_table(const struct domain *d)
 /* The port, or NULL if the domain has none of this number. Any context, no lock. */
 static ALWAYS_INLINE struct evtchn *evtchn_of(const struct domain *d, evtchn_port_t port)
 {
-    uint32_t limit = __atomic_load_n(&d->nr_evtchns, __ATOMIC_ACQUIRE); /* pairs with port_add_bucket() */
+    /* pairs with port_add_bucket() */
+    uint32_t limit = __atomic_load_n(&d->nr_evtchns, __ATOMIC_ACQUIRE);
 
     if (unlikely(port >= limit)) {
         return NULL;
@@ -101,8 +109,9 @@ static ALWAYS_INLINE struct vcpu *evtchn_vcpu(const struct domain *d, const stru
 }
 
 /*
- * The two ABIs. set_pending: any context. The rest: evtchn_lock held, but evtchn_*_unmask and _is_pending, which may also
- * be called without. evtchn_fifo_* only while domain.fifo is not NULL, or was when the caller looked: they look again.
+ * The two ABIs. set_pending: any context. The rest: evtchn_lock held, but evtchn_*_unmask and
+ * _is_pending, which may also be called without. evtchn_fifo_* only while domain.fifo is not NULL,
+ * or was when the caller looked: they look again.
  */
 void evtchn_2l_set_pending(struct domain *d, evtchn_port_t port, struct vcpu *v);
 void evtchn_2l_clear_pending(struct domain *d, evtchn_port_t port);
@@ -110,16 +119,20 @@ void evtchn_2l_unmask(struct domain *d, evtchn_port_t port, struct vcpu *v);
 bool evtchn_2l_is_pending(const struct domain *d, evtchn_port_t port);
 bool evtchn_2l_is_masked(const struct domain *d, evtchn_port_t port);
 
-void evtchn_fifo_set_pending(struct domain *d, evtchn_port_t port, struct evtchn *e, struct vcpu *v);
+void evtchn_fifo_set_pending(struct domain *d, evtchn_port_t port, struct evtchn *e,
+                             struct vcpu *v);
 void evtchn_fifo_clear_pending(struct domain *d, evtchn_port_t port, struct evtchn *e);
 void evtchn_fifo_unmask(struct domain *d, evtchn_port_t port, struct evtchn *e, struct vcpu *v);
 bool evtchn_fifo_is_pending(struct domain *d, evtchn_port_t port, struct evtchn *e);
 bool evtchn_fifo_is_masked(struct domain *d, evtchn_port_t port);
-bool evtchn_fifo_is_linked(const struct domain *d, evtchn_port_t port); /* closed, but the guest has not taken it yet */
+/* closed, but the guest has not taken it yet */
+bool evtchn_fifo_is_linked(const struct domain *d, evtchn_port_t port);
 /* EVTCHNOP_init_control, _expand_array. Errors as Xen: see evtchn_fifo.c. */
-int evtchn_fifo_init_control(struct domain *d, struct vcpu *v, uint64_t gfn, uint32_t offset) MUST_CHECK;
+int evtchn_fifo_init_control(struct domain *d, struct vcpu *v, uint64_t gfn,
+                             uint32_t offset) MUST_CHECK;
 int evtchn_fifo_expand_array(struct domain *d, uint64_t gfn) MUST_CHECK;
-void evtchn_fifo_disable(struct domain *d); /* back to 2-level: lets go of every guest page. evtchn_lock held */
+/* back to 2-level: lets go of every guest page. evtchn_lock held */
+void evtchn_fifo_disable(struct domain *d);
 
 /* The ABI of the domain decides; see evtchn_send.c. */
 void evtchn_set_pending(struct domain *d, evtchn_port_t port, struct evtchn *e);
@@ -128,11 +141,17 @@ bool evtchn_is_masked(struct domain *d, evtchn_port_t port);
 /* A port became pending: does a vCPU of d sit in SCHEDOP_poll for it? */
 void evtchn_wake_pollers(struct domain *d, evtchn_port_t port);
 
-/* evtchn.c: ports. evtchn_lock held. port_find: number or -ENOSPC, -ENOMEM, -EINVAL (dying); changes nothing to be undone. */
+/*
+ * evtchn.c: ports. evtchn_lock held. port_find: number or -ENOSPC, -ENOMEM, -EINVAL (dying);
+ * changes nothing to be undone.
+ */
 int evtchn_port_find(struct domain *d, evtchn_port_t *port) MUST_CHECK;
-void evtchn_port_take(struct domain *d, evtchn_port_t port, uint32_t binding, uint32_t value, unsigned int vcpu);
+void evtchn_port_take(struct domain *d, evtchn_port_t port, uint32_t binding, uint32_t value,
+                      unsigned int vcpu);
 void evtchn_port_release(struct domain *d, evtchn_port_t port);
-/* Closes what is bound, in steps. 0; -ERESTART: call again; -EAGAIN: somebody bound more meanwhile. */
+/*
+ * Closes what is bound, in steps. 0; -ERESTART: call again; -EAGAIN: somebody bound more meanwhile.
+ */
 int evtchn_close_all(struct domain *d) MUST_CHECK;
 
 static inline unsigned int evtchn_abi_limit(const struct domain *d)

@@ -1,4 +1,7 @@
-/* Sending while the other side closes, binds again, or dies: several threads, each a CPU of its own. */
+/*
+ * Sending while the other side closes, binds again, or dies: several threads, each a CPU of its
+ * own.
+ */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -108,7 +111,9 @@ static void play(struct player *players, unsigned int n, unsigned int ms)
 
 TEST(closing_and_binding_race_with_sending)
 {
-    struct player players[] = { { .fn = sender }, { .fn = binder }, { .fn = binder }, { .fn = sender } };
+    struct player players[] = {
+        { .fn = sender }, { .fn = binder }, { .fn = binder }, { .fn = sender }
+    };
 
     play(players, ARRAY_SIZE(players), 400);
     assert_int_equal(a->nr_used_evtchns, 0);
@@ -179,5 +184,5 @@ TEST(a_domain_that_dies_is_not_rung_afterwards)
     assert_int_equal(evtchn_close(a, end_of[1]), 0);
 }
 
-TEST_RUN(start, NULL, T(closing_and_binding_race_with_sending), T(both_ends_closed_at_once_are_both_free),
-         T(a_domain_that_dies_is_not_rung_afterwards))
+TEST_RUN(start, NULL, T(closing_and_binding_race_with_sending),
+         T(both_ends_closed_at_once_are_both_free), T(a_domain_that_dies_is_not_rung_afterwards))

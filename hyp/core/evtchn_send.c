@@ -1,5 +1,6 @@
 /*
- * Sending an event: the hot path. No lock of a domain is taken; what stands in for it is told in evtchn_private.h.
+ * Sending an event: the hot path. No lock of a domain is taken; what stands in for it is told in
+ * evtchn_private.h.
  */
 #include <lodge/errno.h>
 #include "core/evtchn_private.h"
@@ -8,8 +9,9 @@
 void vcpu_kick(struct vcpu *v)
 {
     /*
-     * The byte that tells the vCPU why it is kicked was set by a locked instruction: a vCPU that blocks or enters its guest after this
-     * look at it sees the byte (sched.c, vcpu_block; the return path tests it with interrupts off).
+     * The byte that tells the vCPU why it is kicked was set by a locked instruction: a vCPU that
+     * blocks or enters its guest after this look at it sees the byte (sched.c, vcpu_block; the
+     * return path tests it with interrupts off).
      */
     if (__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & 1U << VCPU_BLOCKED) {
         vcpu_unblock(v);
@@ -33,7 +35,10 @@ bool vcpu_event_pending(const struct vcpu *v)
 
 void evtchn_wake_pollers(struct domain *d, evtchn_port_t port)
 {
-    /* The pending bit was set by a locked instruction; a poller sets its bit here first and looks at the port then. */
+    /*
+     * The pending bit was set by a locked instruction; a poller sets its bit here first and looks
+     * at the port then.
+     */
     for (unsigned int i = 0; i < BITMAP_WORDS(d->max_vcpus); i++) {
         if (unlikely(__atomic_load_n(&d->poll_mask[i], __ATOMIC_RELAXED))) {
             sched_poll_wake(d, port);

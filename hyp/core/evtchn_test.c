@@ -25,7 +25,8 @@ static void *guest_copy_of(const void *arg, size_t n)
     memcpy(p, arg, n);
     return p;
 }
-#define ARG(type, ...) ((struct type *)guest_copy_of(&(struct type){ __VA_ARGS__ }, sizeof(struct type)))
+#define ARG(type, ...) \
+    ((struct type *)guest_copy_of(&(struct type){ __VA_ARGS__ }, sizeof(struct type)))
 
 static int start(void **state)
 {
@@ -244,10 +245,14 @@ TEST(binding_needs_a_port_that_waits_for_the_caller)
     evtchn_port_t far = alloc_unbound(1, 7); /* waits for d7 */
     unsigned int used = d0->nr_used_evtchns;
 
-    assert_int_equal(op(EVTCHNOP_bind_interdomain, ARG(evtchn_bind_interdomain, 1, far, 0)), -EINVAL);
-    assert_int_equal(op(EVTCHNOP_bind_interdomain, ARG(evtchn_bind_interdomain, 1, far + 1, 0)), -EINVAL);
-    assert_int_equal(op(EVTCHNOP_bind_interdomain, ARG(evtchn_bind_interdomain, 1, 0xffffffff, 0)), -EINVAL);
-    assert_int_equal(op(EVTCHNOP_bind_interdomain, ARG(evtchn_bind_interdomain, 9, far, 0)), -ESRCH);
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, ARG(evtchn_bind_interdomain, 1, far, 0)),
+                     -EINVAL);
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, ARG(evtchn_bind_interdomain, 1, far + 1, 0)),
+                     -EINVAL);
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, ARG(evtchn_bind_interdomain, 1, 0xffffffff, 0)),
+                     -EINVAL);
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, ARG(evtchn_bind_interdomain, 9, far, 0)),
+                     -ESRCH);
     assert_int_equal(d0->nr_used_evtchns, used);
     assert_int_equal(status_of(1, far)->status, EVTCHNSTAT_unbound);
 }
@@ -364,7 +369,8 @@ TEST(global_virqs_are_bound_on_vcpu_0_and_can_be_moved)
     assert_true(pending(d0, arg->port));
     assert_int_equal(v1->info->evtchn_upcall_pending, 1);
     assert_int_equal(v0->info->evtchn_upcall_pending, 0);
-    assert_int_equal(op(EVTCHNOP_close, ARG(evtchn_close, arg->port)), 0); /* finds the slot although it was moved */
+    assert_int_equal(op(EVTCHNOP_close, ARG(evtchn_close, arg->port)),
+                     0); /* finds the slot although it was moved */
     assert_int_equal(op(EVTCHNOP_bind_virq, arg), 0);
 }
 
@@ -520,17 +526,23 @@ TEST(the_dump_names_every_binding)
 }
 
 #define C(name) cmocka_unit_test_setup(name, reset)
-TEST_RUN(start, NULL, C(ports_are_handed_out_lowest_first_and_reused), C(unknown_and_hidden_operations_are_refused),
-         C(an_answer_that_cannot_be_written_binds_nothing), C(an_ipi_reaches_the_vcpu_it_was_bound_to),
-         C(a_masked_port_becomes_pending_without_an_upcall_until_it_is_unmasked), C(a_blocked_vcpu_is_unblocked),
-         C(interdomain_events_go_both_ways), C(a_loopback_reaches_its_other_end),
+TEST_RUN(start, NULL, C(ports_are_handed_out_lowest_first_and_reused),
+         C(unknown_and_hidden_operations_are_refused),
+         C(an_answer_that_cannot_be_written_binds_nothing),
+         C(an_ipi_reaches_the_vcpu_it_was_bound_to),
+         C(a_masked_port_becomes_pending_without_an_upcall_until_it_is_unmasked),
+         C(a_blocked_vcpu_is_unblocked), C(interdomain_events_go_both_ways),
+         C(a_loopback_reaches_its_other_end),
          C(sending_without_a_listener_is_silent_and_on_other_ports_refused),
-         C(binding_needs_a_port_that_waits_for_the_caller), C(closing_one_end_leaves_the_other_waiting_for_it),
-         C(a_closed_port_starts_clean), C(an_unprivileged_domain_acts_on_itself_only),
-         C(the_limit_on_ports_holds_and_a_refusal_leaves_no_port_behind), C(the_2_level_abi_ends_at_4096_ports),
-         C(per_vcpu_virqs_are_bound_once_on_each_vcpu), C(global_virqs_are_bound_on_vcpu_0_and_can_be_moved),
-         C(only_movable_ports_move), C(a_pirq_may_come_as_soon_as_it_is_bound),
-         C(a_pirq_that_the_machine_refuses_leaves_no_port_behind), C(reset_closes_everything_of_the_caller),
-         C(another_domain_is_reset_only_while_it_is_paused), C(a_reset_stops_when_asked_and_is_continued),
-         C(a_poller_is_woken_masked_port_or_not), C(a_dying_domain_closes_its_ports_and_gets_no_more),
-         C(the_dump_names_every_binding))
+         C(binding_needs_a_port_that_waits_for_the_caller),
+         C(closing_one_end_leaves_the_other_waiting_for_it), C(a_closed_port_starts_clean),
+         C(an_unprivileged_domain_acts_on_itself_only),
+         C(the_limit_on_ports_holds_and_a_refusal_leaves_no_port_behind),
+         C(the_2_level_abi_ends_at_4096_ports), C(per_vcpu_virqs_are_bound_once_on_each_vcpu),
+         C(global_virqs_are_bound_on_vcpu_0_and_can_be_moved), C(only_movable_ports_move),
+         C(a_pirq_may_come_as_soon_as_it_is_bound),
+         C(a_pirq_that_the_machine_refuses_leaves_no_port_behind),
+         C(reset_closes_everything_of_the_caller),
+         C(another_domain_is_reset_only_while_it_is_paused),
+         C(a_reset_stops_when_asked_and_is_continued), C(a_poller_is_woken_masked_port_or_not),
+         C(a_dying_domain_closes_its_ports_and_gets_no_more), C(the_dump_names_every_binding))

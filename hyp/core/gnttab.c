@@ -1,7 +1,7 @@
 /*
- * Grant tables, the granter's side: shared frames, and who uses which entry. Mapping is gnttab_map.c, copying gnttab_copy.c, the
- * hypercall gnttab_op.c. The protocol on an entry's flags is that of public/grant_table.h; statuses follow Xen's
- * common/grant_table.c.
+ * Grant tables, the granter's side: shared frames, and who uses which entry. Mapping is
+ * gnttab_map.c, copying gnttab_copy.c, the hypercall gnttab_op.c. The protocol on an entry's flags
+ * is that of public/grant_table.h; statuses follow Xen's common/grant_table.c.
  */
 #include "core/gnttab.h"
 
@@ -11,7 +11,10 @@
 #include "core/object.h"
 #include "core/option.h"
 
-/* An honest guest may change GTF_readonly while we set our flags; one that changes an entry more often than this is not. */
+/*
+ * An honest guest may change GTF_readonly while we set our flags; one that changes an entry more
+ * often than this is not.
+ */
 #define CLAIM_TRIES 5
 
 static unsigned int opt_max_frames = 64;
@@ -31,7 +34,8 @@ BUILD_ASSERT(offsetof(struct grant_entry_v1, flags) == 0 &&
              offsetof(struct grant_entry_v1, domid) == offsetof(union entry_head, domid));
 
 /* Tell the guest that its entry is in use. unused: it was not, so what it permits counts. */
-static int entry_claim(struct grant_entry_v1 *entry, bool unused, bool write, bool mapping, domid_t user)
+static int entry_claim(struct grant_entry_v1 *entry, bool unused, bool write, bool mapping,
+                       domid_t user)
 {
     uint16_t mask = mapping ? GTF_type_mask | GTF_sub_page : GTF_type_mask;
     uint32_t *head = (uint32_t *)entry;
@@ -97,8 +101,8 @@ static struct frame *entry_frame(struct domain *granter, struct grant_entry_v1 *
     return f;
 }
 
-static int pin(struct domain *granter, grant_ref_t ref, const struct domain *user, unsigned int uses,
-               bool mapping, struct frame **frame)
+static int pin(struct domain *granter, grant_ref_t ref, const struct domain *user,
+               unsigned int uses, bool mapping, struct frame **frame)
 {
     struct grant_table *gt = granter->grant_table;
     bool write = uses & USES_WRITE;
@@ -233,7 +237,10 @@ int gnttab_shared_frame(struct domain *d, uint32_t index, mfn_t *mfn)
     return rc;
 }
 
-/* The shared frames go back once nobody has them mapped; entries that others still use are counted to the end. */
+/*
+ * The shared frames go back once nobody has them mapped; entries that others still use are counted
+ * to the end.
+ */
 static void close_table(struct grant_table *gt)
 {
     spin_lock(&gt->lock);

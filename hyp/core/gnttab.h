@@ -1,4 +1,7 @@
-/* Grant tables: what a domain lets others map, copy or take. Version 1. Source: public/grant_table.h. */
+/*
+ * Grant tables: what a domain lets others map, copy or take. Version 1. Source:
+ * public/grant_table.h.
+ */
 #ifndef CORE_GNTTAB_H
 #define CORE_GNTTAB_H
 
@@ -10,36 +13,49 @@ struct domain;
 struct vcpu;
 struct frame;
 
-#define GNTTAB_LIMIT_DEFAULT (~0U) /* as the options gnttab_max_frames= and gnttab_max_maptrack_frames= say */
+/* As the options gnttab_max_frames= and gnttab_max_maptrack_frames= say. */
+#define GNTTAB_LIMIT_DEFAULT (~0U)
 
-/* 0; -ENOMEM; -EINVAL: no frame at all, or more than the options allow. On error nothing is left. */
-int gnttab_init(struct domain *d, uint32_t max_grant_frames, uint32_t max_maptrack_frames) MUST_CHECK;
 /*
- * The domain is dying and does not run: gives back what it has mapped of others and its own shared frames, in steps: 0, or
- * -ERESTART. What others have mapped of it stays until they unmap it. Before or after the page tables are torn down.
+ * 0; -ENOMEM; -EINVAL: no frame at all, or more than the options allow. On error nothing is left.
+ */
+int gnttab_init(struct domain *d, uint32_t max_grant_frames,
+                uint32_t max_maptrack_frames) MUST_CHECK;
+/*
+ * The domain is dying and does not run: gives back what it has mapped of others and its own shared
+ * frames, in steps: 0, or -ERESTART. What others have mapped of it stays until they unmap it.
+ * Before or after the page tables are torn down.
  */
 int gnttab_relinquish(struct domain *d) MUST_CHECK;
-void gnttab_destroy(struct domain *d);      /* at the last reference, or when creation failed. No table: nothing */
+/* at the last reference, or when creation failed. No table: nothing */
+void gnttab_destroy(struct domain *d);
 
 /*
- * The index-th shared frame (XENMAPSPACE_grant_table, XENMEM_acquire_resource), made if need be. Returns 0, -EINVAL beyond the
- * limit, -ENOMEM.
+ * The index-th shared frame (XENMAPSPACE_grant_table, XENMEM_acquire_resource), made if need be.
+ * Returns 0, -EINVAL beyond the limit, -ENOMEM.
  */
 int gnttab_shared_frame(struct domain *d, uint32_t index, mfn_t *mfn) MUST_CHECK;
-void gnttab_dump(struct domain *d);         /* debug key 'g' prints every domain */
+void gnttab_dump(struct domain *d); /* debug key 'g' prints every domain */
 
 /*
- * Architecture's half of a mapping (PV: the L1 entry). Flags are GNTMAP_*; host_addr a virtual address of v's or, with
- * GNTMAP_contains_pte, the machine address of the entry. v is current; no lock is held. Return GNTST_*.
+ * Architecture's half of a mapping (PV: the L1 entry). Flags are GNTMAP_*; host_addr a virtual
+ * address of v's or, with GNTMAP_contains_pte, the machine address of the entry. v is current; no
+ * lock is held. Return GNTST_*.
  *
- * References follow the entry. gnttab_arch_map() is given one on f, and a writable one unless GNTMAP_readonly: on success they belong
- * to the entry, as those of any entry do; on failure they stay the caller's. gnttab_arch_unmap() takes the entry away
- * if it maps f with these rights, and hands its references back to the caller, who drops them after gnttab_arch_flush(). An entry that goes
- * otherwise (the domain dies, its page tables are torn down) drops its references itself: gnttab_relinquish() does not.
+ * References follow the entry. gnttab_arch_map() is given one on f, and a writable one unless
+ * GNTMAP_readonly: on success they belong to the entry, as those of any entry do; on failure they
+ * stay the caller's. gnttab_arch_unmap() takes the entry away if it maps f with these rights, and
+ * hands its references back to the caller, who drops them after gnttab_arch_flush(). An entry that
+ * goes otherwise (the domain dies, its page tables are torn down) drops its references itself:
+ * gnttab_relinquish() does not.
  */
 int gnttab_arch_map(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_t flags) MUST_CHECK;
-/* new_addr: 0, or GNTTABOP_unmap_and_replace's: the entry there moves to host_addr, references and all. */
-int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_t flags, uint64_t new_addr) MUST_CHECK;
+/*
+ * new_addr: 0, or GNTTABOP_unmap_and_replace's: the entry there moves to host_addr, references and
+ * all.
+ */
+int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_t flags,
+                      uint64_t new_addr) MUST_CHECK;
 /* No CPU uses an entry any more that gnttab_arch_unmap() took from this domain. */
 void gnttab_arch_flush(struct domain *d);
 

@@ -1,4 +1,7 @@
-/* GNTTABOP_copy: the hypervisor copies within two pages, each named by a grant reference or by a frame of the caller's own. */
+/*
+ * GNTTABOP_copy: the hypervisor copies within two pages, each named by a grant reference or by a
+ * frame of the caller's own.
+ */
 #include <lodge/errno.h>
 #include <lodge/string.h>
 #include "core/gnttab_private.h"
@@ -13,7 +16,8 @@ struct side {
     bool writable;
 };
 
-static int side_find(struct vcpu *caller, struct side *s, const struct gnttab_copy_ptr *ptr, bool by_ref)
+static int side_find(struct vcpu *caller, struct side *s, const struct gnttab_copy_ptr *ptr,
+                     bool by_ref)
 {
     if (!by_ref && ptr->domid != DOMID_SELF) {
         return GNTST_permission_denied; /* only one's own frames go without a grant */
@@ -22,8 +26,8 @@ static int side_find(struct vcpu *caller, struct side *s, const struct gnttab_co
     return s->d ? GNTST_okay : GNTST_bad_domain;
 }
 
-static int side_hold(struct vcpu *caller, struct side *s, const struct gnttab_copy_ptr *ptr, bool by_ref,
-                     bool write)
+static int side_hold(struct vcpu *caller, struct side *s, const struct gnttab_copy_ptr *ptr,
+                     bool by_ref, bool write)
 {
     int rc = GNTST_okay;
 
@@ -57,7 +61,8 @@ static void side_release(struct side *s)
 
 static int copy(struct vcpu *caller, const struct gnttab_copy *op)
 {
-    bool source_by_ref = op->flags & GNTCOPY_source_gref, dest_by_ref = op->flags & GNTCOPY_dest_gref;
+    bool source_by_ref = op->flags & GNTCOPY_source_gref,
+         dest_by_ref = op->flags & GNTCOPY_dest_gref;
     struct side source = { 0 }, dest = { 0 };
     int rc;
 
@@ -81,7 +86,8 @@ static int copy(struct vcpu *caller, const struct gnttab_copy *op)
     }
     /* Both may be the same page. */
     memmove((char *)guest_frame_map(dest.frame) + index_nospec(op->dest.offset, PAGE_SIZE),
-            (const char *)guest_frame_map(source.frame) + index_nospec(op->source.offset, PAGE_SIZE),
+            (const char *)guest_frame_map(source.frame) +
+                index_nospec(op->source.offset, PAGE_SIZE),
             op->len);
 out:
     side_release(&dest);

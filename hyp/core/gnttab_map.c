@@ -1,8 +1,9 @@
 /*
  * Grant tables, the mapper's side: handles, mapping and unmapping.
  *
- * A mapping owns, for each of host_map and device_map, one reference on the frame and, if it may write, one writable reference. Those
- * of a host mapping live in the guest's page table entry (gnttab.h, gnttab_arch_map).
+ * A mapping owns, for each of host_map and device_map, one reference on the frame and, if it may
+ * write, one writable reference. Those of a host mapping live in the guest's page table entry
+ * (gnttab.h, gnttab_arch_map).
  */
 #include <lodge/errno.h>
 #include "core/gnttab_private.h"
@@ -53,7 +54,10 @@ static int add_handles(struct grant_table *gt)
     return 0;
 }
 
-/* A handle that nobody else can get or use until handle_publish(). Takes over the caller's reference on the granter. */
+/*
+ * A handle that nobody else can get or use until handle_publish(). Takes over the caller's
+ * reference on the granter.
+ */
 static grant_handle_t handle_alloc(struct grant_table *gt, struct domain *granter)
 {
     grant_handle_t handle = NO_HANDLE;
@@ -74,7 +78,8 @@ static grant_handle_t handle_alloc(struct grant_table *gt, struct domain *grante
     return handle;
 }
 
-static void handle_publish(struct grant_table *gt, grant_handle_t handle, grant_ref_t ref, uint32_t flags)
+static void handle_publish(struct grant_table *gt, grant_handle_t handle, grant_ref_t ref,
+                           uint32_t flags)
 {
     struct maptrack *m = maptrack_of(gt, handle);
 
@@ -100,7 +105,10 @@ static void handle_free(struct grant_table *gt, grant_handle_t handle)
     spin_unlock(&gt->maptrack_lock);
 }
 
-/* Keep other unmaps of it out: until handle_publish() or handle_free(). False: nothing is mapped there. */
+/*
+ * Keep other unmaps of it out: until handle_publish() or handle_free(). False: nothing is mapped
+ * there.
+ */
 static bool handle_claim(struct grant_table *gt, grant_handle_t handle, struct maptrack *copy)
 {
     bool ok = false;
@@ -126,7 +134,10 @@ static void references_drop(struct frame *f, unsigned int uses)
     }
 }
 
-/* What each use of the mapping is to own. The pin's reference is the first; on failure that is dropped too. */
+/*
+ * What each use of the mapping is to own. The pin's reference is the first; on failure that is
+ * dropped too.
+ */
 static int references_get(struct frame *f, const struct domain *granter, unsigned int uses)
 {
     unsigned int left, got = 0;
@@ -213,7 +224,10 @@ void op_map(struct vcpu *caller, void *arg, struct grant_unmaps *unmaps)
     op->status = (int16_t)map(caller, op);
 }
 
-/* The handle is claimed. What was taken away is added to the flags of *done even if a later step fails. */
+/*
+ * The handle is claimed. What was taken away is added to the flags of *done even if a later step
+ * fails.
+ */
 static int unmap_claimed(struct vcpu *caller, const struct maptrack *m, uint64_t host_addr,
                          uint64_t dev_bus_addr, uint64_t new_addr, struct grant_unmapped *done)
 {
@@ -236,8 +250,8 @@ static int unmap_claimed(struct vcpu *caller, const struct maptrack *m, uint64_t
     return GNTST_okay;
 }
 
-static int unmap(struct vcpu *caller, grant_handle_t handle, uint64_t host_addr, uint64_t dev_bus_addr,
-                 uint64_t new_addr, struct grant_unmaps *unmaps)
+static int unmap(struct vcpu *caller, grant_handle_t handle, uint64_t host_addr,
+                 uint64_t dev_bus_addr, uint64_t new_addr, struct grant_unmaps *unmaps)
 {
     struct grant_table *gt = caller->domain->grant_table;
     struct grant_unmapped *done = &unmaps->done[unmaps->nr];
@@ -322,7 +336,10 @@ void maptrack_fini(struct grant_table *gt)
     object_free(gt->maptrack);
 }
 
-/* A host mapping's references go with the page table that holds the entry; here it is only taken off the granter's account. */
+/*
+ * A host mapping's references go with the page table that holds the entry; here it is only taken
+ * off the granter's account.
+ */
 static void relinquish_one(struct grant_table *gt, grant_handle_t handle)
 {
     const struct maptrack *m = maptrack_of(gt, handle);

@@ -1,6 +1,7 @@
 /*
- * HYPERVISOR_grant_table_op: ops/grant_table_op.def is the table. Batches run here, one element after the other, and can be
- * continued between two; the single operations have their handlers here too.
+ * HYPERVISOR_grant_table_op: ops/grant_table_op.def is the table. Batches run here, one element
+ * after the other, and can be continued between two; the single operations have their handlers here
+ * too.
  */
 #include <lodge/errno.h>
 #include <lodge/string.h>
@@ -9,11 +10,15 @@
 #include "core/hypercall.h"
 #include "core/option.h"
 
-/* Refuses what it does not know; what Xen knows and version 1 has no use for is accepted without effect. */
+/*
+ * Refuses what it does not know; what Xen knows and version 1 has no use for is accepted without
+ * effect.
+ */
 static int parse_gnttab(const char *value)
 {
     static const char *const known[] = {
-        "max-ver:1", "max-ver:2", "max_ver:1", "max_ver:2", "transitive", "no-transitive", "no-transfer",
+        "max-ver:1",  "max-ver:2",     "max_ver:1",   "max_ver:2",
+        "transitive", "no-transitive", "no-transfer",
     };
 
     while (*value) {
@@ -108,7 +113,10 @@ static long op_query_size(struct vcpu *caller, uint64_t gva, uint32_t count)
     return guest_copy_to(gva, &op, sizeof(op));
 }
 
-/* Version 2 is answered as before this operation existed, so that the guest stays with 1. What is in effect is told always. */
+/*
+ * Version 2 is answered as before this operation existed, so that the guest stays with 1. What is
+ * in effect is told always.
+ */
 static long op_set_version(struct vcpu *caller, uint64_t gva, uint32_t count)
 {
     struct gnttab_set_version op;
@@ -139,7 +147,9 @@ static long op_get_version(struct vcpu *caller, uint64_t gva, uint32_t count)
     rc = domain_get_target(caller, op.dom, &d);
     domain_put(d);
     op.version = 1;
-    return rc ? rc : guest_copy_to(gva + offsetof(__typeof__(op), version), &op.version, sizeof(op.version));
+    return rc ? rc
+              : guest_copy_to(gva + offsetof(__typeof__(op), version), &op.version,
+                              sizeof(op.version));
 }
 
 /* A version 1 table has no status frames: asking for none of them succeeds. */
@@ -200,11 +210,11 @@ struct gnttab_op {
     void (*one)(struct vcpu *caller, void *arg, struct grant_unmaps *unmaps); /* BATCH */
     long (*single)(struct vcpu *caller, uint64_t gva, uint32_t count);        /* SINGLE */
     uint16_t size;
-    uint16_t answer;                                                          /* neither: -errno */
+    uint16_t answer; /* neither: -errno */
 };
-#define BATCH(handler)  .one = (handler)
-#define SINGLE(handler) .single = (handler)
-#define SUBOP(number, handler, type, form)   [number] = { form(handler), .size = sizeof(type) },
+#define BATCH(handler)                         .one = (handler)
+#define SINGLE(handler)                        .single = (handler)
+#define SUBOP(number, handler, type, form)     [number] = { form(handler), .size = sizeof(type) },
 #define SUBOP_NONE(number, answer_errno, note) [number] = { .answer = (answer_errno) },
 static const struct gnttab_op gnttab_ops[] = {
 #include "ops/grant_table_op.def"
@@ -223,7 +233,8 @@ union gnttab_arg {
 };
 
 /* Runs elements until all are done or something waits for this CPU. The number done, or -EFAULT. */
-static long run_batch(struct vcpu *caller, const struct gnttab_op *row, uint64_t gva, uint32_t count)
+static long run_batch(struct vcpu *caller, const struct gnttab_op *row, uint64_t gva,
+                      uint32_t count)
 {
     struct grant_unmaps unmaps;
     union gnttab_arg arg;
@@ -246,7 +257,8 @@ static long run_batch(struct vcpu *caller, const struct gnttab_op *row, uint64_t
     return rc ? rc : (long)i;
 }
 
-long hypercall_grant_table_op(uint64_t cmd64, uint64_t gva, uint64_t count64, uint64_t a4, uint64_t a5)
+long hypercall_grant_table_op(uint64_t cmd64, uint64_t gva, uint64_t count64, uint64_t a4,
+                              uint64_t a5)
 {
     uint32_t cmd = (uint32_t)cmd64, count = (uint32_t)count64;
     const struct gnttab_op *row;

@@ -1,4 +1,7 @@
-/* Grants under fire: the granter rewrites its entries while several CPUs map, copy and unmap, also the same handles. */
+/*
+ * Grants under fire: the granter rewrites its entries while several CPUs map, copy and unmap, also
+ * the same handles.
+ */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -88,20 +91,25 @@ static void *use(void *data)
     while (!__atomic_load_n(&over, __ATOMIC_RELAXED)) {
         unsigned int r = (unsigned int)rand_r(&seed);
 
-        *p->m = (struct gnttab_map_grant_ref){ .host_addr = host_gva(p->pte), .dom = 1, .ref = 8 + r % REFS,
-                                               .flags = GNTMAP_host_map | (r & 16 ? GNTMAP_readonly : 0) |
+        *p->m = (struct gnttab_map_grant_ref){ .host_addr = host_gva(p->pte),
+                                               .dom = 1,
+                                               .ref = 8 + r % REFS,
+                                               .flags = GNTMAP_host_map |
+                                                        (r & 16 ? GNTMAP_readonly : 0) |
                                                         (r & 32 ? GNTMAP_device_map : 0) };
         p->wrong += op(GNTTABOP_map_grant_ref, p->m) != 0;
         if (p->m->status == GNTST_okay) {
             p->mapped++;
             p->wrong += !is_page(p->m->dev_bus_addr >> PAGE_SHIFT);
-            *p->u = (struct gnttab_unmap_grant_ref){ .host_addr = p->m->host_addr, .handle = p->m->handle,
+            *p->u = (struct gnttab_unmap_grant_ref){ .host_addr = p->m->host_addr,
+                                                     .handle = p->m->handle,
                                                      .dev_bus_addr = p->m->dev_bus_addr };
             p->wrong += op(GNTTABOP_unmap_grant_ref, p->u) != 0 || p->u->status != GNTST_okay;
         }
         *p->c = (struct gnttab_copy){ .source = { .u.ref = 8 + r % REFS, .domid = 1 },
                                       .dest = { .u.ref = 8 + r / 8 % REFS, .domid = 1 },
-                                      .len = 512, .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref };
+                                      .len = 512,
+                                      .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref };
         p->wrong += op(GNTTABOP_copy, p->c) != 0;
         p->copied += p->c->status == GNTST_okay;
     }
@@ -172,13 +180,17 @@ TEST(a_handle_is_unmapped_once)
         mappers[i] = (struct mapper){ .cpu = i + 1, .u = host_guest_alloc(sizeof(*mappers[i].u)) };
     }
     for (unsigned int round = 0; round < 300; round++) {
-        entries[8] = (struct grant_entry_v1){ GTF_permit_access, 0, (uint32_t)frame_mfn(pages[0]).n };
-        *m = (struct gnttab_map_grant_ref){ .host_addr = host_gva(pte), .dom = 1, .ref = 8, .flags = GNTMAP_host_map };
+        entries[8] =
+            (struct grant_entry_v1){ GTF_permit_access, 0, (uint32_t)frame_mfn(pages[0]).n };
+        *m = (struct gnttab_map_grant_ref){
+            .host_addr = host_gva(pte), .dom = 1, .ref = 8, .flags = GNTMAP_host_map
+        };
         assert_int_equal(op(GNTTABOP_map_grant_ref, m), 0);
         assert_int_equal(m->status, GNTST_okay);
         for (unsigned int i = 0; i < 2; i++) {
             mappers[i].mapped = 0;
-            *mappers[i].u = (struct gnttab_unmap_grant_ref){ .host_addr = host_gva(pte), .handle = m->handle };
+            *mappers[i].u =
+                (struct gnttab_unmap_grant_ref){ .host_addr = host_gva(pte), .handle = m->handle };
             assert_int_equal(pthread_create(&mappers[i].thread, NULL, unmap_once, &mappers[i]), 0);
         }
         for (unsigned int i = 0; i < 2; i++) {
@@ -191,4 +203,5 @@ TEST(a_handle_is_unmapped_once)
     }
 }
 
-TEST_RUN(start, NULL, T(a_granter_that_rewrites_its_entries_breaks_no_count), T(a_handle_is_unmapped_once))
+TEST_RUN(start, NULL, T(a_granter_that_rewrites_its_entries_breaks_no_count),
+         T(a_handle_is_unmapped_once))

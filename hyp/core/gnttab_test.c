@@ -29,7 +29,8 @@ static void *guest_copy_of(const void *arg, size_t n)
     memcpy(p, arg, n);
     return p;
 }
-#define ARG(type, ...) ((struct type *)guest_copy_of(&(struct type){ __VA_ARGS__ }, sizeof(struct type)))
+#define ARG(type, ...) \
+    ((struct type *)guest_copy_of(&(struct type){ __VA_ARGS__ }, sizeof(struct type)))
 
 static int start(void **state)
 {
@@ -94,7 +95,9 @@ static struct gnttab_map_grant_ref *map(grant_ref_t ref, uint32_t flags, unsigne
     static unsigned int n;
     struct gnttab_map_grant_ref *answer = &answers[n++ % ARRAY_SIZE(answers)];
 
-    *map_arg = (struct gnttab_map_grant_ref){ .host_addr = host_gva(&pte[slot]), .flags = flags, .ref = ref, .dom = 1 };
+    *map_arg = (struct gnttab_map_grant_ref){
+        .host_addr = host_gva(&pte[slot]), .flags = flags, .ref = ref, .dom = 1
+    };
     assert_int_equal(OP(GNTTABOP_map_grant_ref, map_arg), 0);
     *answer = *map_arg;
     return answer;
@@ -103,7 +106,8 @@ static struct gnttab_map_grant_ref *map(grant_ref_t ref, uint32_t flags, unsigne
 static int unmap(grant_handle_t handle, unsigned int slot, uint64_t dev)
 {
     *unmap_arg = (struct gnttab_unmap_grant_ref){ .host_addr = slot < 64 ? host_gva(&pte[slot]) : 0,
-                                                  .dev_bus_addr = dev, .handle = handle };
+                                                  .dev_bus_addr = dev,
+                                                  .handle = handle };
     assert_int_equal(OP(GNTTABOP_unmap_grant_ref, unmap_arg), 0);
     return unmap_arg->status;
 }
@@ -145,7 +149,8 @@ TEST(reading_and_writing_are_told_apart)
     assert_int_equal(map(8, GNTMAP_host_map, 0)->status, GNTST_general_error);
     assert_int_equal(entries[8].flags, GTF_permit_access | GTF_readonly);
     r = map(8, GNTMAP_host_map | GNTMAP_readonly, 0);
-    assert_int_equal(map(8, GNTMAP_host_map, 1)->status, GNTST_general_error); /* nor while it is in use */
+    assert_int_equal(map(8, GNTMAP_host_map, 1)->status,
+                     GNTST_general_error); /* nor while it is in use */
     assert_int_equal(unmap(r->handle, 0, 0), GNTST_okay);
 }
 
@@ -186,7 +191,8 @@ TEST(refusals_leave_everything_as_it_was)
     assert_int_equal(map(0xffffffff, GNTMAP_host_map, 0)->status, GNTST_bad_gntref);
     assert_int_equal(map(9, GNTMAP_host_map, 0)->status, GNTST_general_error); /* invalid entry */
     grant_to(9, 5, 0);
-    assert_int_equal(map(9, GNTMAP_host_map, 0)->status, GNTST_general_error); /* for somebody else */
+    assert_int_equal(map(9, GNTMAP_host_map, 0)->status,
+                     GNTST_general_error); /* for somebody else */
     grant_to(9, 0, GTF_sub_page);
     assert_int_equal(map(9, GNTMAP_host_map, 0)->status, GNTST_general_error);
     entries[9].flags = GTF_accept_transfer;
@@ -204,8 +210,8 @@ TEST(refusals_leave_everything_as_it_was)
     assert_int_equal(map(8, GNTMAP_host_map | GNTMAP_device_map, 0)->status, GNTST_general_error);
     host_frame_set_table(page, false);
     host_guest_fault(bad, sizeof(*bad), HOST_FAULT_WRITE);
-    m = ARG(gnttab_map_grant_ref, .host_addr = host_gva(bad), .flags = GNTMAP_host_map | GNTMAP_device_map, .ref = 8,
-            .dom = 1);
+    m = ARG(gnttab_map_grant_ref, .host_addr = host_gva(bad),
+            .flags = GNTMAP_host_map | GNTMAP_device_map, .ref = 8, .dom = 1);
     assert_int_equal(OP(GNTTABOP_map_grant_ref, m), 0);
     assert_int_equal(m->status, GNTST_general_error);
     assert_int_equal(entries[8].flags, GTF_permit_access);
@@ -306,7 +312,8 @@ TEST(a_replaced_mapping_takes_the_other_entry_over)
     grant_to(8, 0, 0);
     m = map(8, GNTMAP_host_map, 0);
     pte[1] = 0x1234067;
-    r = ARG(gnttab_unmap_and_replace, .host_addr = host_gva(&pte[0]), .new_addr = host_gva(&pte[1]), .handle = m->handle);
+    r = ARG(gnttab_unmap_and_replace, .host_addr = host_gva(&pte[0]), .new_addr = host_gva(&pte[1]),
+            .handle = m->handle);
     assert_int_equal(OP(GNTTABOP_unmap_and_replace, r), 0);
     assert_int_equal(r->status, GNTST_okay);
     assert_int_equal(pte[0], 0x1234067);
@@ -338,7 +345,9 @@ TEST(a_batch_stops_when_asked_and_goes_on_where_it_was)
 
     grant_to(8, 0, 0);
     for (unsigned int i = 0; i < 3; i++) {
-        m[i] = (struct gnttab_map_grant_ref){ .host_addr = host_gva(&pte[i]), .flags = GNTMAP_host_map, .ref = 8, .dom = 1 };
+        m[i] = (struct gnttab_map_grant_ref){
+            .host_addr = host_gva(&pte[i]), .flags = GNTMAP_host_map, .ref = 8, .dom = 1
+        };
         m[i].status = 1;
     }
     this_cpu(softirq_bits) = 1U << SOFTIRQ_WORK;
@@ -431,7 +440,8 @@ TEST(version_1_is_what_there_is)
 {
     struct gnttab_set_version *s = ARG(gnttab_set_version, 1);
     struct gnttab_get_version *g = ARG(gnttab_get_version, .dom = 1);
-    struct gnttab_get_status_frames *f = ARG(gnttab_get_status_frames, .dom = DOMID_SELF, .nr_frames = 0);
+    struct gnttab_get_status_frames *f =
+        ARG(gnttab_get_status_frames, .dom = DOMID_SELF, .nr_frames = 0);
 
     assert_int_equal(OP(GNTTABOP_set_version, s), 0);
     s->version = 2;
@@ -479,7 +489,7 @@ TEST(entries_are_swapped_unless_they_are_in_use)
     assert_int_equal(unmap(m->handle, 0, 0), GNTST_okay);
 }
 
-/* --- copy --------------------------------------------------------------------------------------------------------- */
+/* --- copy --- */
 
 static int copy(struct gnttab_copy c)
 {
@@ -493,9 +503,12 @@ TEST(a_copy_goes_both_ways)
 {
     struct frame *own = host_domain_page(d0);
     char *mine = guest_frame_map(own), *theirs = guest_frame_map(page);
-    struct gnttab_copy c = { .source = { .u.ref = 8, .domid = 1, .offset = 100 },
-                             .dest = { .u.gmfn = frame_mfn(own).n, .domid = DOMID_SELF, .offset = 4000 },
-                             .len = 96, .flags = GNTCOPY_source_gref };
+    struct gnttab_copy c = {
+        .source = { .u.ref = 8, .domid = 1, .offset = 100 },
+        .dest = { .u.gmfn = frame_mfn(own).n, .domid = DOMID_SELF, .offset = 4000 },
+        .len = 96,
+        .flags = GNTCOPY_source_gref
+    };
     uint64_t own_refs = own->count;
 
     grant_to(8, 0, GTF_readonly);
@@ -505,7 +518,9 @@ TEST(a_copy_goes_both_ways)
     assert_int_equal(mine[4000], 'x');
     assert_int_equal(mine[4095], 'x');
     assert_int_equal(entries[8].flags, GTF_permit_access | GTF_readonly);
-    c = (struct gnttab_copy){ .source = c.dest, .dest = c.source, .len = 96, .flags = GNTCOPY_dest_gref };
+    c = (struct gnttab_copy){
+        .source = c.dest, .dest = c.source, .len = 96, .flags = GNTCOPY_dest_gref
+    };
     assert_int_equal(copy(c), GNTST_general_error); /* may only be read */
     entries[8].flags = GTF_permit_access;
     memset(mine, 'y', PAGE_SIZE);
@@ -537,7 +552,8 @@ TEST(copies_that_are_refused)
     struct frame *own = host_domain_page(d0);
     struct gnttab_copy good = { .source = { .u.ref = 8, .domid = 1 },
                                 .dest = { .u.gmfn = frame_mfn(own).n, .domid = DOMID_SELF },
-                                .len = 16, .flags = GNTCOPY_source_gref };
+                                .len = 16,
+                                .flags = GNTCOPY_source_gref };
     struct gnttab_copy c;
     uint64_t own_refs = own->count;
 
@@ -563,7 +579,7 @@ TEST(copies_that_are_refused)
     assert_int_equal(own->count, own_refs);
 }
 
-/* --- death -------------------------------------------------------------------------------------------------------- */
+/* --- death --- */
 
 TEST(a_mapper_that_dies_gives_everything_back)
 {
@@ -596,7 +612,8 @@ TEST(a_granter_that_dies_keeps_what_is_mapped)
 
     refs_before = page->count;
     entry[8] = (struct grant_entry_v1){ GTF_permit_access, 0, (uint32_t)frame_mfn(f).n };
-    m = ARG(gnttab_map_grant_ref, .host_addr = host_gva(pte), .flags = GNTMAP_host_map, .ref = 8, .dom = 4);
+    m = ARG(gnttab_map_grant_ref, .host_addr = host_gva(pte), .flags = GNTMAP_host_map, .ref = 8,
+            .dom = 4);
     assert_int_equal(OP(GNTTABOP_map_grant_ref, m), 0);
     assert_int_equal(m->status, GNTST_okay);
     host_domain_end(granter);
@@ -640,15 +657,19 @@ TEST(the_dump_shows_what_is_used)
 
 #define C(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
 #define P(name) cmocka_unit_test_setup(name, fresh)
-TEST_RUN(start, NULL, C(a_mapping_holds_the_page_and_tells_the_granter), C(reading_and_writing_are_told_apart),
-         C(host_and_device_are_unmapped_one_by_one), C(refusals_leave_everything_as_it_was),
-         C(an_unmap_that_finds_another_entry_keeps_the_mapping), C(an_entry_is_used_by_one_domain_at_a_time),
-         C(one_use_of_an_entry_is_limited_to_128), C(handles_run_out_and_come_back), C(a_domain_maps_its_own_grant),
+TEST_RUN(start, NULL, C(a_mapping_holds_the_page_and_tells_the_granter),
+         C(reading_and_writing_are_told_apart), C(host_and_device_are_unmapped_one_by_one),
+         C(refusals_leave_everything_as_it_was),
+         C(an_unmap_that_finds_another_entry_keeps_the_mapping),
+         C(an_entry_is_used_by_one_domain_at_a_time), C(one_use_of_an_entry_is_limited_to_128),
+         C(handles_run_out_and_come_back), C(a_domain_maps_its_own_grant),
          C(a_replaced_mapping_takes_the_other_entry_over),
          C(tlbs_are_flushed_once_for_32_unmaps_before_the_granter_is_told),
-         C(a_batch_stops_when_asked_and_goes_on_where_it_was), C(a_batch_ends_at_the_first_address_that_faults),
+         C(a_batch_stops_when_asked_and_goes_on_where_it_was),
+         C(a_batch_ends_at_the_first_address_that_faults),
          P(arguments_are_checked_before_anything_else), P(the_table_is_set_up_frame_by_frame),
-         P(version_1_is_what_there_is), C(entries_are_swapped_unless_they_are_in_use), C(a_copy_goes_both_ways),
-         C(a_copy_within_one_page_may_overlap), C(copies_that_are_refused), C(a_mapper_that_dies_gives_everything_back),
+         P(version_1_is_what_there_is), C(entries_are_swapped_unless_they_are_in_use),
+         C(a_copy_goes_both_ways), C(a_copy_within_one_page_may_overlap),
+         C(copies_that_are_refused), C(a_mapper_that_dies_gives_everything_back),
          C(a_granter_that_dies_keeps_what_is_mapped), P(limits_are_checked_when_a_table_is_made),
          C(the_dump_shows_what_is_used))

@@ -1,13 +1,17 @@
 /*
- * Physical interrupts as event channels: which port a domain's pirq is bound to. The interrupt itself (routing, masking, who may
- * have it) is the architecture's, asked without any lock of ours: the port stays EVTCHN_RESERVED meanwhile, so nobody
- * else can bind or close it. Source: public/event_channel.h, EVTCHNOP_bind_pirq.
+ * Physical interrupts as event channels: which port a domain's pirq is bound to. The interrupt
+ * itself (routing, masking, who may have it) is the architecture's, asked without any lock of ours:
+ * the port stays EVTCHN_RESERVED meanwhile, so nobody else can bind or close it. Source:
+ * public/event_channel.h, EVTCHNOP_bind_pirq.
  */
 #include <lodge/errno.h>
 #include "core/evtchn_private.h"
 #include "core/object.h"
 
-/* The slot of a pirq, or NULL if its chunk was never made. Any context: chunks stay while the domain lives. */
+/*
+ * The slot of a pirq, or NULL if its chunk was never made. Any context: chunks stay while the
+ * domain lives.
+ */
 static uint32_t *pirq_slot(const struct domain *d, uint32_t pirq)
 {
     uint32_t *chunk;

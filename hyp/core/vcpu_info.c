@@ -1,6 +1,6 @@
 /*
- * Where a vCPU's vcpu_info lives: a legacy slot in shared_info for the first XEN_LEGACY_MAX_VCPUS, or a place of its own that the
- * guest registers. Source: public/vcpu.h, VCPUOP_register_vcpu_info.
+ * Where a vCPU's vcpu_info lives: a legacy slot in shared_info for the first XEN_LEGACY_MAX_VCPUS,
+ * or a place of its own that the guest registers. Source: public/vcpu.h, VCPUOP_register_vcpu_info.
  */
 #include <lodge/errno.h>
 #include <lodge/string.h>
@@ -29,8 +29,8 @@ void evtchn_vcpu_fini(struct vcpu *v)
 }
 
 /*
- * The contents move while others may be raising events in the old place: who writes there after our copy is not lost, because
- * everything is set pending in the new place afterwards.
+ * The contents move while others may be raising events in the old place: who writes there after our
+ * copy is not lost, because everything is set pending in the new place afterwards.
  */
 static void move_to(struct vcpu *v, struct vcpu_info *to)
 {
@@ -60,8 +60,8 @@ int vcpu_info_register(struct vcpu *v, uint64_t gfn, uint32_t offset)
         return -EINVAL;
     }
     spin_lock(&v->domain->evtchn_lock); /* of two callers, one is first */
-    if (v->info_frame || (v != current && !(__atomic_load_n(&v->pause_flags, __ATOMIC_ACQUIRE) &
-                                            1U << VCPU_DOWN))) {
+    if (v->info_frame ||
+        (v != current && !(__atomic_load_n(&v->pause_flags, __ATOMIC_ACQUIRE) & 1U << VCPU_DOWN))) {
         rc = -EINVAL;
     } else {
         v->info_frame = frame;

@@ -103,6 +103,7 @@ TEST(another_vcpu_must_be_down)
 }
 
 #define C(name) cmocka_unit_test_setup(name, fresh)
-TEST_RUN(start, NULL, C(the_first_32_vcpus_have_a_slot_with_events_masked), C(a_place_must_fit_its_page_and_be_aligned),
-         C(the_contents_move_and_everything_is_pending_afterwards), C(a_vcpu_without_a_slot_starts_masked_and_empty),
-         C(another_vcpu_must_be_down))
+TEST_RUN(start, NULL, C(the_first_32_vcpus_have_a_slot_with_events_masked),
+         C(a_place_must_fit_its_page_and_be_aligned),
+         C(the_contents_move_and_everything_is_pending_afterwards),
+         C(a_vcpu_without_a_slot_starts_masked_and_empty), C(another_vcpu_must_be_down))

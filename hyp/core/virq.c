@@ -1,6 +1,7 @@
 /*
- * Virtual interrupts: what the hypervisor itself has to tell a domain. Per-vCPU ones (timer, debug) are bound once on each vCPU,
- * global ones once in the domain, through vCPU 0's slot. Source: public/xen.h, "Virtual interrupts".
+ * Virtual interrupts: what the hypervisor itself has to tell a domain. Per-vCPU ones (timer, debug)
+ * are bound once on each vCPU, global ones once in the domain, through vCPU 0's slot. Source:
+ * public/xen.h, "Virtual interrupts".
  */
 #include <lodge/errno.h>
 #include "core/evtchn_private.h"

@@ -5,8 +5,8 @@
 #include "core/domain.h"
 
 /*
- * A domain with all its vCPUs made, none running. Domain 0 is privileged. Any failure ends the program. current becomes vCPU 0
- * of the first domain made.
+ * A domain with all its vCPUs made, none running. Domain 0 is privileged. Any failure ends the
+ * program. current becomes vCPU 0 of the first domain made.
  */
 struct domain *host_domain(domid_t id, unsigned int nr_vcpus);
 /* As above with a limit on ports. */

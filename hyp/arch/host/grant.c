@@ -41,7 +41,8 @@ void guest_frame_put_writable(struct frame *f)
 
 static uint64_t entry_for(const struct frame *f, uint32_t flags)
 {
-    return frame_mfn(f).n << PAGE_SHIFT | HOST_PTE_PRESENT | (flags & GNTMAP_readonly ? 0 : HOST_PTE_WRITE);
+    return frame_mfn(f).n << PAGE_SHIFT | HOST_PTE_PRESENT |
+           (flags & GNTMAP_readonly ? 0 : HOST_PTE_WRITE);
 }
 
 int gnttab_arch_map(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_t flags)
@@ -52,7 +53,8 @@ int gnttab_arch_map(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_
     return guest_copy_to(host_addr, &entry, sizeof(entry)) ? GNTST_general_error : GNTST_okay;
 }
 
-int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_t flags, uint64_t new_addr)
+int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_t flags,
+                      uint64_t new_addr)
 {
     uint64_t entry, replacement = 0, none = 0;
 
@@ -64,7 +66,8 @@ int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint3
                      guest_copy_to(new_addr, &none, sizeof(none)))) {
         return GNTST_general_error;
     }
-    return guest_copy_to(host_addr, &replacement, sizeof(replacement)) ? GNTST_general_error : GNTST_okay;
+    return guest_copy_to(host_addr, &replacement, sizeof(replacement)) ? GNTST_general_error
+                                                                       : GNTST_okay;
 }
 
 void gnttab_arch_flush(struct domain *d)

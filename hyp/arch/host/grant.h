@@ -1,4 +1,7 @@
-/* How a test sees the host's grant mappings: an "entry" is a word of guest memory (host_guest_alloc). */
+/*
+ * How a test sees the host's grant mappings: an "entry" is a word of guest memory
+ * (host_guest_alloc).
+ */
 #ifndef HOST_GRANT_H
 #define HOST_GRANT_H
 
@@ -7,7 +10,10 @@
 #define HOST_PTE_PRESENT 1ULL
 #define HOST_PTE_WRITE   2ULL
 
-/* The frame becomes a page table, so to speak: no writable reference can be had until it is none again. */
+/*
+ * The frame becomes a page table, so to speak: no writable reference can be had until it is none
+ * again.
+ */
 void host_frame_set_table(struct frame *f, bool table);
 uint64_t host_frame_writable_refs(const struct frame *f);
 
