@@ -1,6 +1,17 @@
 /* start.c: the start-of-day contract: registers, start_info, page tables, the p2m list,
- * shared_info. public/xen.h, "Start-of-day memory layout", and the ELF notes of lib/start.S. */
+ * shared_info, the module. public/xen.h, "Start-of-day memory layout", and the ELF notes of
+ * lib/start.S. Two images are made of this: start.elf asks for the p2m list at a place of its own
+ * and the module unmapped, start-old.elf for neither, and for a hypercall page. */
 #include "lib/guest.h"
+
+#define MODULE_AT ((uint8_t *)0xffffe00000000000)
+
+extern uint8_t hypercall_page[] __attribute__((weak));
+
+static bool is_old_style(void)
+{
+    return hypercall_page != NULL;
+}
 
 static void check_registers(void)
 {
@@ -24,11 +35,18 @@ static void check_start_info(void)
     result_text("magic %s", si->magic);
     check((unsigned long)si & (PAGE_SIZE - 1), 0, "start-info-page-aligned");
     check(si->nr_pages, 64 << (20 - PAGE_SHIFT), "nr-pages-as-asked");
-    check(si->flags, SIF_PRIVILEGED | SIF_INITDOMAIN | (si->flags & SIF_PM_MASK), "flags");
+    check(si->flags & ~SIF_PM_MASK,
+          SIF_PRIVILEGED | SIF_INITDOMAIN |
+              (si->mod_len && !is_old_style() ? SIF_MOD_START_PFN : 0),
+          "flags");
     check(si->store_mfn, 0, "no-store-page");
     check(si->store_evtchn, 0, "no-store-port");
-    check(si->mfn_list, P2M_BASE, "p2m-at-init-p2m");
-    check(si->mod_start | si->mod_len, 0, "no-module");
+    if (is_old_style()) {
+        check(si->mfn_list >= (unsigned long)image_end && si->mfn_list < (unsigned long)si, true,
+              "p2m-between-image-and-start-info");
+    } else {
+        check(si->mfn_list, P2M_BASE, "p2m-at-init-p2m");
+    }
     check(si->shared_info & (PAGE_SIZE - 1), 0, "shared-info-aligned");
     check(si->console.dom0.info_size >= sizeof(struct dom0_vga_console_info) ||
               !si->console.dom0.info_size,
@@ -103,7 +121,7 @@ static void check_p2m(void)
 {
     const struct start_info *si = start_info;
     unsigned long pfn, bad_m2p = 0, doubled = 0, absent = 0, last = 0;
-    uint64_t *l4e = &pt_root()[pt_index((void *)P2M_BASE, 4)];
+    uint64_t *l4e = &pt_root()[pt_index((void *)si->mfn_list, 4)];
 
     for (pfn = 0; pfn < si->nr_pages; pfn++) {
         bad_m2p += mfn_to_pfn(pfn_to_mfn(pfn)) != pfn;
@@ -115,10 +133,12 @@ static void check_p2m(void)
     check(absent, 0, "p2m-has-every-frame");
     check(doubled, 0, "p2m-has-no-frame-twice");
     check(*l4e & PTE_P, PTE_P, "p2m-mapped-by-l4");
-    check(si->first_p2m_pfn < si->nr_pages, true, "first-p2m-pfn-inside");
-    result(si->nr_p2m_frames, "nr-p2m-frames");
+    if (!is_old_style()) {
+        check(si->first_p2m_pfn < si->nr_pages, true, "first-p2m-pfn-inside");
+        result(si->nr_p2m_frames, "nr-p2m-frames");
+    }
     /* The list is ours to write. */
-    ((volatile unsigned long *)P2M_BASE)[0] = pfn_to_mfn(0);
+    ((volatile unsigned long *)si->mfn_list)[0] = pfn_to_mfn(0);
     check(mfn_to_pfn(va_to_mfn(pt_root())), va_to_pfn(pt_root()), "m2p-of-root");
     /* Frames that are nobody's: address 0 is the BIOS's, 0xa0 the display's. */
     check(mfn_to_pfn(0xa0), MFN_NONE, "m2p-of-display-memory");
@@ -149,6 +169,51 @@ static void check_shared_info(void)
     check(s->arch.p2m_cr3 | s->arch.p2m_vaddr | s->arch.p2m_generation, 0, "arch-p2m-zero");
 }
 
+/* The test hands over a file in which byte i is i * 7 + 3. */
+static void check_module(void)
+{
+    const struct start_info *si = start_info;
+    const uint8_t *module = (const uint8_t *)si->mod_start;
+    unsigned long i, bad = 0, pages = (si->mod_len + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+    result(si->mod_len, "module-length");
+    if (!si->mod_len) {
+        check(si->mod_start, 0, "no-module");
+        return;
+    }
+    if (si->flags & SIF_MOD_START_PFN) {
+        check(si->mod_start + pages <= si->nr_pages, true, "module-inside-memory");
+        for (i = 0; i < pages; i++) {
+            pt_map(pt_root(), MODULE_AT + i * PAGE_SIZE,
+                   pte_make(pfn_to_mfn(si->mod_start + i), PTE_DATA));
+        }
+        module = MODULE_AT;
+    } else {
+        check(module >= image_end && module < (const uint8_t *)si->mfn_list, true,
+              "module-between-image-and-p2m");
+    }
+    for (i = 0; i < si->mod_len; i++) {
+        bad += module[i] != (uint8_t)(i * 7 + 3);
+    }
+    check(bad, 0, "module-content");
+}
+
+static void check_hypercall_page(void)
+{
+    long version;
+
+    if (!is_old_style()) {
+        return;
+    }
+    __asm__ volatile("call *%1"
+                     : "=a"(version)
+                     : "r"(hypercall_page + __HYPERVISOR_xen_version * 32), "D"(XENVER_version)
+                     : "rcx", "r11", "memory");
+    check(version, xen_version(XENVER_version, NULL), "hypercall-page-version");
+    result_text("hypercall-page-stub %02x iret %02x", hypercall_page[17 * 32],
+                hypercall_page[__HYPERVISOR_iret * 32]);
+}
+
 void guest_main(void)
 {
     check_registers();
@@ -157,4 +222,6 @@ void guest_main(void)
     check_tables();
     check_p2m();
     check_shared_info();
+    check_module();
+    check_hypercall_page();
 }

@@ -28,11 +28,25 @@ NOTE_TEXT XEN_ELFNOTE_GUEST_VERSION, "1"
 NOTE_TEXT XEN_ELFNOTE_XEN_VERSION, "xen-3.0"
 NOTE_TEXT XEN_ELFNOTE_LOADER, "generic"
 NOTE_NUMBER XEN_ELFNOTE_VIRT_BASE, VIRT_BASE
-NOTE_NUMBER XEN_ELFNOTE_PADDR_OFFSET, 0
 NOTE_NUMBER XEN_ELFNOTE_ENTRY, guest_entry
-NOTE_NUMBER XEN_ELFNOTE_INIT_P2M, P2M_BASE
 /* Without this bit the hypervisor refuses the image as domain 0. */
 NOTE_NUMBER XEN_ELFNOTE_SUPPORTED_FEATURES, (1 << XENFEAT_dom0)
+#ifdef OLD_STYLE
+/* As kernels of long ago were built: addresses in the ELF file are virtual ones throughout, p2m list and
+ * module lie in the initial mapping, and the hypervisor fills in a page of hypercall stubs. */
+NOTE_NUMBER XEN_ELFNOTE_PADDR_OFFSET, VIRT_BASE
+NOTE_NUMBER XEN_ELFNOTE_HYPERCALL_PAGE, hypercall_page
+    .pushsection .text
+    .balign 4096
+    .global hypercall_page
+hypercall_page:
+    .skip 4096
+    .popsection
+#else
+NOTE_NUMBER XEN_ELFNOTE_PADDR_OFFSET, 0
+NOTE_NUMBER XEN_ELFNOTE_INIT_P2M, P2M_BASE
+NOTE_NUMBER XEN_ELFNOTE_MOD_START_PFN, 1
+#endif
 
 /* guest_entry: the first instruction we run.
  * In:  rsi = virtual address of start_info; rsp = top of a one-page boot stack; events masked
