@@ -8,6 +8,7 @@
 #include "platform/apic.h"
 
 #define LAPIC_BASE_DEFAULT 0xfee00000ULL
+#define GSI_BASE_MAX       (ACPI_MAX_IOAPICS * 240U) /* no I/O APIC has more lines */
 
 unsigned int acpi_cpu_of_apic_id(uint32_t id)
 {
@@ -44,6 +45,10 @@ static void ioapic_add(const struct madt_ioapic *e)
 {
     if (acpi.nr_ioapics == ACPI_MAX_IOAPICS) {
         log_warning("ACPI: I/O APIC at %#x ignored: there are more than %u", e->base, ACPI_MAX_IOAPICS);
+        return;
+    }
+    if (e->gsi_base > GSI_BASE_MAX) {
+        log_warning("ACPI: I/O APIC at %#x ignored: it claims GSIs from %u on", e->base, e->gsi_base);
         return;
     }
     acpi.ioapics[acpi.nr_ioapics].base = e->base;
