@@ -19,7 +19,7 @@ void ioapic_mask(unsigned int gsi);
 void ioapic_unmask(unsigned int gsi);
 bool ioapic_is_page(uint64_t mfn);                 /* the page of some I/O APIC's registers */
 
-/* PHYSDEVOP_apic_read and _write: 0; -EINVAL no I/O APIC there, no such register, or a mode that is not ours to give. */
+/* PHYSDEVOP_apic_read and _write: 0; -EINVAL no I/O APIC there, or (write) no such entry or a mode that is not to be given. */
 int ioapic_guest_read(uint64_t physbase, uint32_t reg, uint32_t *value) MUST_CHECK;
 int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned int *gsi, bool *level,
                        bool *low) MUST_CHECK; /* *gsi: the line it means, ~0 if none */

@@ -311,13 +311,16 @@ int pirq_arch_bind(struct vcpu *v, uint32_t pirq, bool share, evtchn_port_t port
     int rc;
 
     (void)port; /* pirq_send() finds it */
-    if (!t || pirq >= t->nr) {
+    if (pirq >= nr_irqs) {
         return -EINVAL;
+    }
+    if (!t) {
+        return -EPERM;
     }
     p = &t->slots[index_nospec(pirq, t->nr)];
     spin_lock(&t->lock);
     if (p->irq == IRQ_NONE) {
-        rc = -EINVAL;
+        rc = -EPERM; /* nothing was given to the domain under this number: Xen 4.17 pirq_access_permitted */
     } else if (p->bound) {
         rc = -EBUSY;
     } else {

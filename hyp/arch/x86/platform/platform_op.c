@@ -15,8 +15,6 @@
 #include "platform/time.h"
 #include <xen/platform.h>
 
-#define IDLE_MAP_MAX (NR_CPUS / 8) /* bytes of a CPU map that can hold one of our CPUs */
-
 static long op_settime32(struct vcpu *caller, void *arg)
 {
     const xenpf_settime32_t *req = arg;
@@ -152,50 +150,6 @@ static long op_enter_acpi_sleep(struct vcpu *caller, void *arg)
         return -EINVAL;
     }
     return acpi_sleep(req->sleep_state, req->val_a, req->val_b, req->flags & XENPF_ACPI_SLEEP_EXTENDED);
-}
-
-static long idle_time_put(const xenpf_getidletime_t *req, unsigned int cpu)
-{
-    struct vcpu_runstate_info info;
-    uint64_t idle_ns = 0;
-
-    if (cpumap_test(&cpus_online, cpu) && idle_vcpu[cpu]) {
-        vcpu_runstate_get(idle_vcpu[cpu], &info);
-        idle_ns = info.time[RUNSTATE_running];
-    }
-    return guest_write_at(req->idletime, cpu, &idle_ns);
-}
-
-static long op_getidletime(struct vcpu *caller, void *arg)
-{
-    xenpf_getidletime_t *req = arg;
-    uint8_t map[IDLE_MAP_MAX] = { 0 };
-    unsigned int nr = MIN(req->cpumap_nr_cpus, (uint32_t)NR_CPUS);
-    uint64_t gva = guest_addr(req->cpumap_bitmap, 0);
-    size_t bytes = DIV_ROUND_UP(nr, 8);
-    long rc;
-
-    (void)caller;
-    if (guest_copy_from(map, gva, bytes)) {
-        return -EFAULT;
-    }
-    for (unsigned int cpu = 0; cpu < bytes * 8; cpu++) {
-        uint8_t bit = 1U << cpu % 8;
-
-        if (!(map[cpu / 8] & bit)) {
-            continue;
-        }
-        if (cpu >= nr || !cpu_present(cpu)) {
-            map[cpu / 8] &= ~bit;
-            continue;
-        }
-        rc = idle_time_put(req, cpu);
-        if (rc) {
-            return rc;
-        }
-    }
-    req->now = arch_time_ns();
-    return guest_copy_to(gva, map, bytes);
 }
 
 /* C-states beyond HLT and P-states are left to the hardware: what AML says of them has no use here yet. */
