@@ -1,4 +1,7 @@
-/* The layout of the public headers' structures, as every 64-bit guest and tool was compiled with them. */
+/*
+ * The layout of the public headers' structures, as every 64-bit guest and tool was compiled with
+ * them.
+ */
 #include <stddef.h>
 #include <stdint.h>
 #include <xen/xen.h>

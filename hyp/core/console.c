@@ -1,4 +1,7 @@
-/* Console output, ring and input. Works from the first instruction in C on: static memory only, until the ring grows. */
+/*
+ * Console output, ring and input. Works from the first instruction in C on: static memory only,
+ * until the ring grows.
+ */
 #include "core/console.h"
 #include <lodge/errno.h>
 #include <lodge/string.h>
@@ -19,7 +22,8 @@
 #define SWITCH_COUNT 3
 #define MARK         "(lodge) "
 
-enum input_target { INPUT_AUTO, INPUT_HYPERVISOR, INPUT_DOM0 }; /* AUTO: dom0 as soon as there is one */
+/* AUTO: dom0 as soon as there is one */
+enum input_target { INPUT_AUTO, INPUT_HYPERVISOR, INPUT_DOM0 };
 enum timestamps { TIMESTAMPS_NONE, TIMESTAMPS_BOOT, TIMESTAMPS_RAW };
 
 bool console_sync;
@@ -63,7 +67,8 @@ static int parse_timestamps(const char *value)
         timestamps = TIMESTAMPS_RAW;
     } else if (!*value || !strcmp(value, "boot") || !strcmp(value, "date") ||
                !strcmp(value, "datems")) {
-        timestamps = TIMESTAMPS_BOOT; /* the date is domain 0's business: time since boot stands for it */
+        /* the date is domain 0's business: time since boot stands for it */
+        timestamps = TIMESTAMPS_BOOT;
     } else {
         return -EINVAL;
     }
@@ -203,7 +208,10 @@ void console_write_dom0(const char *s, size_t n)
     console_release(h);
 }
 
-/* Is `name` a word of console=? "com1H" and "com1L" (public serial line shared with a debugger) name com1 too. */
+/*
+ * Is `name` a word of console=? "com1H" and "com1L" (public serial line shared with a debugger)
+ * name com1 too.
+ */
 static bool driver_chosen(const char *name)
 {
     size_t n = strlen(name);

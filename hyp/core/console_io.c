@@ -1,4 +1,7 @@
-/* Domain 0's console: what it writes goes out as it is, what was typed for it waits here. Source: public/xen.h, CONSOLEIO_*. */
+/*
+ * Domain 0's console: what it writes goes out as it is, what was typed for it waits here. Source:
+ * public/xen.h, CONSOLEIO_*.
+ */
 #include "core/hypercall.h"
 #include "core/console.h"
 #include "core/guest.h"
@@ -25,7 +28,10 @@ static long console_write(uint64_t gva, uint32_t left)
     return 0;
 }
 
-/* Returns how many bytes there were. Stops where the guest's buffer does: what was read till then is lost with it. */
+/*
+ * Returns how many bytes there were. Stops where the guest's buffer does: what was read till then
+ * is lost with it.
+ */
 static long console_read(uint64_t gva, uint32_t room)
 {
     char chunk[CHUNK];
@@ -48,7 +54,10 @@ static long console_read(uint64_t gva, uint32_t room)
     return total;
 }
 
-/* public/xen.h, console_io. a1: CONSOLEIO_*; a2: bytes; a3: where. -EPERM for other domains than the console's own. */
+/*
+ * public/xen.h, console_io. a1: CONSOLEIO_*; a2: bytes; a3: where. -EPERM for other domains than
+ * the console's own.
+ */
 long hypercall_console_io(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     int rc = privilege_machine(current);

@@ -191,7 +191,8 @@ TEST(the_ring_keeps_the_last_of_what_was_said)
     assert_memory_equal(out, "(lodge) more\n", 13);
     assert_int_equal(index, again + 13);
     index = 0;
-    assert_int_equal(console_read_ring(out, 100, &index, true), 100); /* clear: what was read is gone */
+    /* clear: what was read is gone */
+    assert_int_equal(console_read_ring(out, 100, &index, true), 100);
     index = 0;
     assert_int_equal(console_read_ring(out, sizeof(out), &index, true), 16284);
     index = 0;

@@ -153,7 +153,10 @@ static void key_timers(char key)
 }
 DEBUGKEY('t', "timers", key_timers);
 
-/* A vCPU is stopped while it is looked at; the one this CPU interrupted is not running just now anyway. */
+/*
+ * A vCPU is stopped while it is looked at; the one this CPU interrupted is not running just now
+ * anyway.
+ */
 static void key_dom0(char key)
 {
     struct vcpu *v;

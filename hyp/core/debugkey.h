@@ -11,9 +11,10 @@ struct debugkey {
 };
 
 /*
- * A module places its keys with DEBUGKEY('e', "events of all domains", dump_events). The linker collects them: the section's
- * name is a C identifier, so that it defines __start_debugkeys and __stop_debugkeys by itself; a linker script needs an
- * output section of the same name, `debugkeys : { KEEP(*(debugkeys)) }`.
+ * A module places its keys with DEBUGKEY('e', "events of all domains", dump_events). The linker
+ * collects them: the section's name is a C identifier, so that it defines __start_debugkeys and
+ * __stop_debugkeys by itself; a linker script needs an output section of the same name, `debugkeys
+ * : { KEEP(*(debugkeys)) }`.
  */
 #define DEBUGKEY(k, text, function)                                                                \
     static const struct debugkey debugkey_##function SECTION("debugkeys") ALIGNED(8) = {           \

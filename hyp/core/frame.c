@@ -30,7 +30,9 @@ bool frame_get(struct frame *f, const struct domain *d)
     if (!frame_get_any(f)) {
         return false;
     }
-    /* Only now is the owner stable: before, the frame might have been freed and given to another. */
+    /*
+     * Only now is the owner stable: before, the frame might have been freed and given to another.
+     */
     if (f->owner == d->id) {
         return true;
     }
@@ -124,7 +126,10 @@ static void frame_release(struct frame *f, uint64_t flags)
 
 void frame_put(struct frame *f)
 {
-    /* Release: our use of the frame is over before the next owner's begins; acquire: the others' too, for the last. */
+    /*
+     * Release: our use of the frame is over before the next owner's begins; acquire: the others'
+     * too, for the last.
+     */
     uint64_t left = __atomic_sub_fetch(&f->count, 1, __ATOMIC_ACQ_REL);
 
     assert((left & FRAME_COUNT_MASK) != FRAME_COUNT_MASK);

@@ -1,6 +1,7 @@
 /*
- * Frames of RAM: the frame table (one struct frame per machine frame, 32 bytes), the heap they are allocated from, and
- * the references that keep an allocated frame from being freed. What a frame is used *as* (its type) is the architecture's.
+ * Frames of RAM: the frame table (one struct frame per machine frame, 32 bytes), the heap they are
+ * allocated from, and the references that keep an allocated frame from being freed. What a frame is
+ * used *as* (its type) is the architecture's.
  */
 #ifndef CORE_FRAME_H
 #define CORE_FRAME_H
@@ -11,7 +12,8 @@
 struct domain;
 
 struct frame {
-    uint32_t next, prev;  /* links by frame number: the owner's page list, or a free list. FRAME_LINK_NONE ends it */
+    /* links by frame number: the owner's page list, or a free list. FRAME_LINK_NONE ends it */
+    uint32_t next, prev;
     uint64_t count;       /* in use: FRAME_* | references. Free: 0 */
     union {
         uint64_t type;    /* in use: the architecture's type word (x86: pv/type.h) */
@@ -24,33 +26,43 @@ struct frame {
 BUILD_ASSERT(sizeof(struct frame) == 32);
 
 #define FRAME_LINK_NONE   0xffffffffU
-#define FRAME_ALLOCATED   (1ULL << 63) /* this flag stands for one reference: dropped when the owner gives the frame up */
+/* this flag stands for one reference: dropped when the owner gives the frame up */
+#define FRAME_ALLOCATED   (1ULL << 63)
 #define FRAME_FREE        (1ULL << 62) /* in the heap */
 #define FRAME_HEAP        (1ULL << 61) /* the hypervisor's own (not reference-counted) */
-#define FRAME_RESERVED    (1ULL << 60) /* RAM that is never allocated (image, tables) or not RAM at all */
-#define FRAME_EXTRA       (1ULL << 59) /* not in the owner's page list (grant frames, shared info) */
+/* RAM that is never allocated (image, tables) or not RAM at all */
+#define FRAME_RESERVED    (1ULL << 60)
+/* not in the owner's page list (grant frames, shared info) */
+#define FRAME_EXTRA       (1ULL << 59)
 #define FRAME_COUNT_MASK  ((1ULL << 48) - 1)
 
 #define FRAME_OWNER_NONE  0xffffU      /* hypervisor, or nobody */
-#define FRAME_OWNER_XEN   0x7ff2U      /* DOMID_XEN: shared read-only with privileged domains (M2P, trace, console) */
+/* DOMID_XEN: shared read-only with privileged domains (M2P, trace, console) */
+#define FRAME_OWNER_XEN   0x7ff2U
 #define FRAME_OWNER_IO    0x7ff1U      /* DOMID_IO: memory-mapped devices */
 
 /* Defined in frame.c, set by the architecture before the first frames_init_add(). */
-extern struct frame *frame_table;      /* virtual array indexed by frame number, zeroed; sparse holes are not mapped */
-extern uint64_t max_frame;             /* frames [0, max_frame) may be asked about with frame_valid() */
+/* virtual array indexed by frame number, zeroed; sparse holes are not mapped */
+extern struct frame *frame_table;
+/* frames [0, max_frame) may be asked about with frame_valid() */
+extern uint64_t max_frame;
 
-bool frame_valid(mfn_t mfn);           /* has an entry in the table (RAM; holes have none). Arch-supplied */
-static inline struct frame *frame_of(mfn_t mfn) { return &frame_table[mfn.n]; } /* frame_valid(mfn) */
+/* has an entry in the table (RAM; holes have none). Arch-supplied */
+bool frame_valid(mfn_t mfn);
+/* frame_valid(mfn) */
+static inline struct frame *frame_of(mfn_t mfn) { return &frame_table[mfn.n]; }
 static inline mfn_t frame_mfn(const struct frame *f) { return MFN((uint64_t)(f - frame_table)); }
 
 /*
- * Heap (heap.c). Runs of 1 << order frames, aligned to their size. Contents are never looked at; a run without an address
- * limit comes from as high as there is. Not from an interrupt.
+ * Heap (heap.c). Runs of 1 << order frames, aligned to their size. Contents are never looked at; a
+ * run without an address limit comes from as high as there is. Not from an interrupt.
  */
 #define FRAME_MAX_ORDER 18
 #define FRAMES_ANY_ADDRESS 64
-void frames_init_add(mfn_t start, mfn_t end);          /* boot: give RAM to the heap, also what was FRAME_RESERVED till now */
-struct frame *frames_alloc(unsigned int order, unsigned int address_bits) MUST_CHECK; /* below 1 << address_bits; contents undefined, count 0; NULL */
+/* boot: give RAM to the heap, also what was FRAME_RESERVED till now */
+void frames_init_add(mfn_t start, mfn_t end);
+/* below 1 << address_bits; contents undefined, count 0; NULL */
+struct frame *frames_alloc(unsigned int order, unsigned int address_bits) MUST_CHECK;
 void frames_free(struct frame *f, unsigned int order); /* count must be 0 or FRAME_HEAP */
 uint64_t frames_free_count(void);
 uint64_t frames_total_count(void);                     /* ever given to the heap */
@@ -61,34 +73,48 @@ void *heap_alloc_pages(unsigned int order) MUST_CHECK;
 void heap_free_pages(void *va, unsigned int order);    /* NULL is fine */
 
 /*
- * References (frame.c), without locks. Both gets succeed only for a frame that has a reference: in use, and owned by a domain.
- * frame_get: by d. frame_get_any: whoever owns it; the owner is stable while the reference is held.
- * The last frame_put gives the frame back: to the heap, out of its owner's list and count, or, FRAME_EXTRA, to the hypervisor,
- * whose FRAME_HEAP page it is again. Until it has run to its end, a frame with no reference may still be seen in the list.
+ * References (frame.c), without locks. Both gets succeed only for a frame that has a reference: in
+ * use, and owned by a domain. frame_get: by d. frame_get_any: whoever owns it; the owner is stable
+ * while the reference is held. The last frame_put gives the frame back: to the heap, out of its
+ * owner's list and count, or, FRAME_EXTRA, to the hypervisor, whose FRAME_HEAP page it is again.
+ * Until it has run to its end, a frame with no reference may still be seen in the list.
  */
 bool frame_get(struct frame *f, const struct domain *d) MUST_CHECK;
 bool frame_get_any(struct frame *f) MUST_CHECK;
 void frame_put(struct frame *f);
-/* The owner gives the frame up: drops FRAME_ALLOCATED's reference once. False if that had happened already. */
+/*
+ * The owner gives the frame up: drops FRAME_ALLOCATED's reference once. False if that had happened
+ * already.
+ */
 bool frame_drop_allocation(struct frame *f);
 
 /*
- * Allocate for a domain: counted against max_pages, linked in its list, FRAME_ALLOCATED, whose reference is the only one.
- * Zeroed, so that nobody's bytes leak, unless the caller overwrites or zeroes all itself. A domain that owns a frame stays
- * referenced. NULL: quota, memory, or the domain is dying.
+ * Allocate for a domain: counted against max_pages, linked in its list, FRAME_ALLOCATED, whose
+ * reference is the only one. Zeroed, so that nobody's bytes leak, unless the caller overwrites or
+ * zeroes all itself. A domain that owns a frame stays referenced. NULL: quota, memory, or the
+ * domain is dying.
  */
 #define DOMAIN_FRAMES_UNCLEARED 1U
-struct frame *domain_frames_alloc(struct domain *d, unsigned int order, unsigned int address_bits) MUST_CHECK;
-struct frame *domain_frames_alloc_flags(struct domain *d, unsigned int order, unsigned int address_bits,
+struct frame *domain_frames_alloc(struct domain *d, unsigned int order,
+                                  unsigned int address_bits) MUST_CHECK;
+struct frame *domain_frames_alloc_flags(struct domain *d, unsigned int order,
+                                        unsigned int address_bits,
                                         unsigned int flags) MUST_CHECK;
-/* The first frame of the page list goes to its end and is returned, referenced. NULL: the list is empty (or was just leaving). */
+/*
+ * The first frame of the page list goes to its end and is returned, referenced. NULL: the list is
+ * empty (or was just leaving).
+ */
 struct frame *domain_frames_rotate(struct domain *d) MUST_CHECK;
-/* Boot and special pages: hand a run from frames_alloc() to d, contents and all. 0, -ENOMEM over quota, -EINVAL dying. */
+/*
+ * Boot and special pages: hand a run from frames_alloc() to d, contents and all. 0, -ENOMEM over
+ * quota, -EINVAL dying.
+ */
 int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order) MUST_CHECK;
 /*
- * A page of heap_alloc_pages(0) becomes shareable with d (shared_info, grant frames): FRAME_EXTRA, owner d, contents as the
- * caller left them, FRAME_ALLOCATED with the only reference. frame_drop_allocation() takes it back; once the last reference
- * has gone it may be freed (frame_shared() tells). Such a page keeps d referenced.
+ * A page of heap_alloc_pages(0) becomes shareable with d (shared_info, grant frames): FRAME_EXTRA,
+ * owner d, contents as the caller left them, FRAME_ALLOCATED with the only reference.
+ * frame_drop_allocation() takes it back; once the last reference has gone it may be freed
+ * (frame_shared() tells). Such a page keeps d referenced.
  */
 void frame_share_with(struct frame *f, struct domain *d);
 bool frame_shared(const struct frame *f);

@@ -1,7 +1,8 @@
 /*
- * The buddy allocator of frames. A free run is known by its first frame's table entry: FRAME_FREE, its order, and the links of
- * its list. There is a list for each order and zone; a run's zone is the number of bits that its last frame number needs, so
- * "below 1 << n" is a choice of zones and no search. Runs of different zones are never merged.
+ * The buddy allocator of frames. A free run is known by its first frame's table entry: FRAME_FREE,
+ * its order, and the links of its list. There is a list for each order and zone; a run's zone is
+ * the number of bits that its last frame number needs, so "below 1 << n" is a choice of zones and
+ * no search. Runs of different zones are never merged.
  */
 #include "core/frame.h"
 #include <lodge/string.h>
@@ -13,7 +14,8 @@
 #define ORDERS (FRAME_MAX_ORDER + 1)
 #define OWNER_HEAP 0xfffeU /* of every free frame: freeing one again is noticed */
 
-static struct spinlock heap_lock = SPINLOCK_INIT(RANK_HEAP); /* guards all that follows, and the entries of free frames */
+/* guards all that follows, and the entries of free frames */
+static struct spinlock heap_lock = SPINLOCK_INIT(RANK_HEAP);
 static uint32_t lists[ZONES][ORDERS];  /* frame number + 1 of the first run; 0: empty */
 static uint32_t zone_orders[ZONES];    /* bit n: lists[zone][n] is not empty */
 static uint64_t zones_in_use;          /* bit n: zone_orders[n] is not 0 */
@@ -104,7 +106,10 @@ static void run_free(uint64_t first, unsigned int order)
     run_insert(first, order);
 }
 
-/* The smallest run that is large enough, in the highest zone that has one: low memory is kept for those who ask for it. */
+/*
+ * The smallest run that is large enough, in the highest zone that has one: low memory is kept for
+ * those who ask for it.
+ */
 static bool run_alloc(unsigned int order, unsigned int max_zone, uint64_t *first)
 {
     uint64_t zones = zones_in_use & ((2ULL << max_zone) - 1);

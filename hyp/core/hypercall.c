@@ -1,4 +1,7 @@
-/* The hypercall table, sub-operations with one argument structure, and how a long operation goes on later. */
+/*
+ * The hypercall table, sub-operations with one argument structure, and how a long operation goes on
+ * later.
+ */
 #include "core/hypercall.h"
 #include <lodge/range.h>
 #include <lodge/string.h>
@@ -64,7 +67,10 @@ long subop_dispatch(const struct subop *table, unsigned int rows, uint64_t cmd, 
     if (guest_copy_from(arg, arg_gva, op->size)) {
         return -EFAULT;
     }
-    /* Writing back what was read changes nothing, but an answer that could not be given would leave a deed undone. */
+    /*
+     * Writing back what was read changes nothing, but an answer that could not be given would leave
+     * a deed undone.
+     */
     if (op->dir == ANSWERS && guest_copy_to(arg_gva, arg, op->size)) {
         return -EFAULT;
     }

@@ -1,6 +1,6 @@
 /*
- * Hypercall dispatch. ops/hypercall.def is the table of numbers; ops/NAME.def the sub-operations of each family; both are
- * the source of the dispatch tables and of docs/abi.md.
+ * Hypercall dispatch. ops/hypercall.def is the table of numbers; ops/NAME.def the sub-operations of
+ * each family; both are the source of the dispatch tables and of docs/abi.md.
  */
 #ifndef CORE_HYPERCALL_H
 #define CORE_HYPERCALL_H
@@ -13,21 +13,27 @@
 
 /* A handler takes what the ABI's registers hold, in order; it returns the ABI's value or -errno. */
 typedef long (*hypercall_fn)(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
-extern const hypercall_fn hypercall_table[NR_HYPERCALLS]; /* never NULL: absent numbers answer -ENOSYS */
+/* never NULL: absent numbers answer -ENOSYS */
+extern const hypercall_fn hypercall_table[NR_HYPERCALLS];
 
 /*
- * A long operation stops: the caller re-executes the same hypercall with these arguments (n of them; the others stay).
+ * A long operation stops: the caller re-executes the same hypercall with these arguments (n of
+ * them; the others stay).
  *     if (preempt_requested()) return hypercall_continue(3, ARGS(cmd, arg_gva | done << 32, x));
- * Returns -ERESTART, which the handler must return at once. The guest runs in between: check everything again.
+ * Returns -ERESTART, which the handler must return at once. The guest runs in between: check
+ * everything again.
  */
 #define ARGS(...) (const uint64_t[]){ __VA_ARGS__ }
 long hypercall_continue(unsigned int n, const uint64_t *args);
-/* Supplied by the architecture: the calling vCPU's argument registers, and repeat the instruction. */
+/*
+ * Supplied by the architecture: the calling vCPU's argument registers, and repeat the instruction.
+ */
 void hypercall_arch_continue(struct vcpu *v, unsigned int n, const uint64_t *args);
 
 /*
- * vcpu.multi points at this while an entry of a multicall runs, and is NULL otherwise. A handler that leaves for good without
- * returning (into another context) must set it to NULL; the architecture's hypercall entry may rely on NULL or set it.
+ * vcpu.multi points at this while an entry of a multicall runs, and is NULL otherwise. A handler
+ * that leaves for good without returning (into another context) must set it to NULL; the
+ * architecture's hypercall entry may rely on NULL or set it.
  */
 struct hypercall_multi {
     uint64_t args[6];
@@ -45,10 +51,14 @@ struct subop {
     uint8_t dir;
 };
 #define SUBOP_MAX_SIZE 256
-/* -ENOSYS for an absent row, -EFAULT; ANSWERS: the structure is proven writable before the operation acts. */
+/*
+ * -ENOSYS for an absent row, -EFAULT; ANSWERS: the structure is proven writable before the
+ * operation acts.
+ */
 long subop_dispatch(const struct subop *table, unsigned int rows, uint64_t cmd, uint64_t arg_gva);
 
-#define HYPERCALL(nr, name, status, note) long hypercall_##name(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+#define HYPERCALL(nr, name, status, note)                                                          \
+    long hypercall_##name(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 #define HYPERCALL_NONE(nr, name, answer, note)
 #include "ops/hypercall.def"
 #undef HYPERCALL

@@ -1,6 +1,7 @@
 /*
- * The handler of what is not there. Where no module of a build defines one (the host has no page tables to update), the call is
- * absent: these definitions are weak, so that any other wins. In an archive this file must be the last.
+ * The handler of what is not there. Where no module of a build defines one (the host has no page
+ * tables to update), the call is absent: these definitions are weak, so that any other wins. In an
+ * archive this file must be the last.
  */
 #include "core/hypercall.h"
 

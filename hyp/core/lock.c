@@ -58,7 +58,8 @@ static void note_locked(struct spinlock *l, bool irqsave)
     held->n++;
     if (irqsave) {
         l->irqsafe = true;
-    } else if (l->irqsafe && arch_irq_enabled() && !__atomic_load_n(&checks_off, __ATOMIC_RELAXED)) {
+    } else if (l->irqsafe && arch_irq_enabled() &&
+               !__atomic_load_n(&checks_off, __ATOMIC_RELAXED)) {
         panic("lock of rank %u, used by interrupts, is taken with interrupts on", l->rank);
     }
 }
@@ -143,7 +144,9 @@ void spin_lock(struct spinlock *l)
     lock(l, false);
 }
 
-/* Waits for nobody, so no order can be broken: only recursion is looked at, and that simply fails. */
+/*
+ * Waits for nobody, so no order can be broken: only recursion is looked at, and that simply fails.
+ */
 bool spin_trylock(struct spinlock *l)
 {
     struct spinlock seen = { .tickets = __atomic_load_n(&l->tickets, __ATOMIC_RELAXED) };
@@ -219,7 +222,9 @@ void spin_lock_forced(struct spinlock *l)
         }
         arch_cpu_relax();
     }
-    /* Draw a ticket and serve it at once. Those who waited keep waiting for a turn that has passed. */
+    /*
+     * Draw a ticket and serve it at once. Those who waited keep waiting for a turn that has passed.
+     */
     __atomic_store_n(&l->serving, __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED),
                      __ATOMIC_SEQ_CST);
     set_owner(l, arch_cpu_id() + 1);

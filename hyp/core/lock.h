@@ -1,6 +1,7 @@
 /*
- * Spinlocks: fair (ticket), ranked. Nothing that faults, waits or touches guest memory runs under one.
- * A lock is either always taken with interrupts off (irqsave) or never from an interrupt; debug builds check.
+ * Spinlocks: fair (ticket), ranked. Nothing that faults, waits or touches guest memory runs under
+ * one. A lock is either always taken with interrupts off (irqsave) or never from an interrupt;
+ * debug builds check.
  */
 #ifndef CORE_LOCK_H
 #define CORE_LOCK_H
@@ -17,8 +18,10 @@ struct spinlock {
         };
     };
     uint8_t rank;             /* enum lock_rank */
-    bool irqsafe;             /* was taken with irqsave once: interrupts must be off always (debug builds) */
-    uint16_t owner;           /* CPU + 1 of the holder, 0 when free; only the holder's own reading of it means anything */
+    /* was taken with irqsave once: interrupts must be off always (debug builds) */
+    bool irqsafe;
+    /* CPU + 1 of the holder, 0 when free; only the holder's own reading of it means anything */
+    uint16_t owner;
 };
 
 #define SPINLOCK_INIT(r) { .rank = (r) }
@@ -34,13 +37,18 @@ void spin_unlock_irq(struct spinlock *l);
 bool spin_held(const struct spinlock *l); /* by this CPU */
 
 /*
- * For a fatal report: takes the lock by force after a bounded wait, from whoever does not give it back.
- * It is released with spin_unlock(); a holder that was robbed finds its own release without effect.
+ * For a fatal report: takes the lock by force after a bounded wait, from whoever does not give it
+ * back. It is released with spin_unlock(); a holder that was robbed finds its own release without
+ * effect.
  */
 void spin_lock_forced(struct spinlock *l);
-/* No rank, recursion or interrupt check from now on: a report must get through whatever was held. */
+/*
+ * No rank, recursion or interrupt check from now on: a report must get through whatever was held.
+ */
 void spin_checks_off(void);
-/* Debug builds: stops unless this CPU holds nothing (it is about to return to a guest or to idle). */
+/*
+ * Debug builds: stops unless this CPU holds nothing (it is about to return to a guest or to idle).
+ */
 void spin_assert_none_held(void);
 
 #define assert_held(l) assert(spin_held(l))

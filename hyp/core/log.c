@@ -11,8 +11,9 @@
 #define LIMIT_WINDOW   (5 * NS_PER_S)
 
 /*
- * Levels below `always` are printed, those from there up to below `limited` at a bounded rate, the others never; a bound of
- * n lets n levels through. docs: Xen's command line, "loglvl", "guest_loglvl".
+ * Levels below `always` are printed, those from there up to below `limited` at a bounded rate, the
+ * others never; a bound of n lets n levels through. docs: Xen's command line, "loglvl",
+ * "guest_loglvl".
  */
 struct threshold {
     unsigned int always, limited;

@@ -1,6 +1,7 @@
 /*
- * Several hypercalls in one. Each entry is read once and its result written back; an operation that stops leaves its
- * continuation in its entry, and the multicall continues with that entry. Source: public/xen.h, struct multicall_entry.
+ * Several hypercalls in one. Each entry is read once and its result written back; an operation that
+ * stops leaves its continuation in its entry, and the multicall continues with that entry. Source:
+ * public/xen.h, struct multicall_entry.
  */
 #include "core/hypercall.h"
 #include <lodge/range.h>
@@ -46,7 +47,9 @@ static enum outcome entry_run(uint64_t gva, struct hypercall_multi *multi, long 
         return guest_copy_to(gva, &e, sizeof(e)) ? STOP : LATER;
     }
     if (e.op == __HYPERVISOR_iret) {
-        /* It has replaced the caller's registers: what follows in the list is no longer asked for. */
+        /*
+         * It has replaced the caller's registers: what follows in the list is no longer asked for.
+         */
         *rc = (long)e.result;
         return STOP;
     }
@@ -57,7 +60,10 @@ static enum outcome entry_run(uint64_t gva, struct hypercall_multi *multi, long 
     return GO_ON;
 }
 
-/* public/xen.h, multicall. a1: array of struct multicall_entry; a2: how many. 0; -EFAULT; -EINVAL inside another one. */
+/*
+ * public/xen.h, multicall. a1: array of struct multicall_entry; a2: how many. 0; -EFAULT; -EINVAL
+ * inside another one.
+ */
 long hypercall_multicall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     struct vcpu *v = current;

@@ -52,7 +52,9 @@ static struct multicall_entry *entries(unsigned int n)
     host_guest_reset();
     list = host_guest_alloc(n * sizeof(*list));
     for (unsigned int i = 0; i < n; i++) {
-        list[i] = (struct multicall_entry){ .op = OP, .result = 0xdead, .args = { 100 + i, 2, 3, 4, 5, 6 } };
+        list[i] = (struct multicall_entry){
+            .op = OP, .result = 0xdead, .args = { 100 + i, 2, 3, 4, 5, 6 }
+        };
     }
     calls = stops = 0;
     memset(&vcpu.arch, 0, sizeof(vcpu.arch));
@@ -199,7 +201,8 @@ TEST(every_number_answers)
     assert_int_equal(hypercall_table[36](0, 0, 0, 0, 0), -ENOSYS);
     assert_int_equal(hypercall_table[40](0, 0, 0, 0, 0), -EOPNOTSUPP);
     assert_int_equal(hypercall_table[NR_HYPERCALLS - 1](0, 0, 0, 0, 0), -ENOSYS);
-    assert_int_equal(hypercall_table[__HYPERVISOR_xen_version](XENVER_version, 0, 0, 0, 0), 4 << 16 | 17);
+    assert_int_equal(hypercall_table[__HYPERVISOR_xen_version](XENVER_version, 0, 0, 0, 0),
+                     4 << 16 | 17);
 }
 
 /* Sub-operations */

@@ -1,7 +1,8 @@
 /*
- * Slabs: a page holds objects of one power of two, so each is aligned to its size. What is known of a slab stands in its page's
- * frame table entry (type: kind, objects in use, first free slot; links: slabs of that size with room), and the free slots
- * are chained through their own memory. Larger objects are runs of pages.
+ * Slabs: a page holds objects of one power of two, so each is aligned to its size. What is known of
+ * a slab stands in its page's frame table entry (type: kind, objects in use, first free slot;
+ * links: slabs of that size with room), and the free slots are chained through their own memory.
+ * Larger objects are runs of pages.
  */
 #include "core/object.h"
 #include <lodge/string.h>
@@ -20,7 +21,8 @@
 struct page_kind {
     uint32_t magic;  /* KIND_* */
     uint8_t shift;   /* of a slab: object size; of a run: its order */
-    uint8_t in_use;  /* objects, modulo 256: a slab of the smallest size that is full shows 0 and has no free slot */
+    /* objects, modulo 256: a slab of the smallest size that is full shows 0 and has no free slot */
+    uint8_t in_use;
     uint16_t free;   /* first free slot */
 };
 BUILD_ASSERT(sizeof(struct page_kind) == sizeof(uint64_t));
@@ -157,7 +159,9 @@ static void slab_free(struct frame *f, struct free_slot *s)
     if (was_full) {
         partial_insert(c, f);
     }
-    /* One empty slab is kept, or a single object that comes and goes would take a page each time. */
+    /*
+     * One empty slab is kept, or a single object that comes and goes would take a page each time.
+     */
     empty = !k->in_use && (f->prev != FRAME_LINK_NONE || f->next != FRAME_LINK_NONE);
     if (empty) {
         partial_remove(c, f);

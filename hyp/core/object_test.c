@@ -97,7 +97,8 @@ TEST(no_memory_is_null_and_costs_nothing)
         n++;
     }
     assert_null(object_alloc(8000));
-    for (unsigned int i = 0; i < 100 && !refused; i++) { /* what the slabs still have, chained through itself */
+    /* what the slabs still have, chained through itself */
+    for (unsigned int i = 0; i < 100 && !refused; i++) {
         void **p = object_alloc(2048);
 
         refused = !p;

@@ -98,7 +98,8 @@ int parse_size(const char *s, uint64_t *bytes, const char **end)
 int parse_bool(const char *s, bool *value)
 {
     static const char *const words[][2] = {
-        { "no", "yes" }, { "off", "on" }, { "false", "true" }, { "disable", "enable" }, { "0", "1" },
+        { "no", "yes" }, { "off", "on" }, { "false", "true" },
+        { "disable", "enable" }, { "0", "1" },
     };
 
     if (!*s) {

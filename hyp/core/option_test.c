@@ -59,8 +59,10 @@ TEST(each_kind_takes_its_value)
 
 TEST(booleans_take_xens_words)
 {
-    static const char *const yes[] = { "flag", "flag=yes", "flag=on", "flag=true", "flag=enable", "flag=1" };
-    static const char *const no[] = { "no-flag", "flag=no", "flag=off", "flag=false", "flag=disable", "flag=0" };
+    static const char *const yes[] = { "flag",      "flag=yes",    "flag=on",
+                                       "flag=true", "flag=enable", "flag=1" };
+    static const char *const no[] = { "no-flag",    "flag=no",      "flag=off",
+                                      "flag=false", "flag=disable", "flag=0" };
 
     for (unsigned int i = 0; i < ARRAY_SIZE(yes); i++) {
         opt_flag = false;

@@ -1,4 +1,7 @@
-/* The end of the road: the report of a broken guarantee, or one line for the administrator; then reboot or halt. */
+/*
+ * The end of the road: the report of a broken guarantee, or one line for the administrator; then
+ * reboot or halt.
+ */
 #include "core/log.h"
 #include "core/console.h"
 #include "core/domain.h"
@@ -12,7 +15,9 @@ OPTION_BOOL("noreboot", opt_noreboot);
 
 static bool reporting;
 
-/* True for the first CPU that comes here; a fault in the report itself comes here again and is not. */
+/*
+ * True for the first CPU that comes here; a fault in the report itself comes here again and is not.
+ */
 static bool report_begin(void)
 {
     bool first;
@@ -66,7 +71,8 @@ NORETURN void panic(const char *fmt, ...)
     if (first) {
         v = current;
         if (v && v->domain) {
-            console_printf("current: d%uv%u%s\n", v->domain->id, v->id, v->is_idle ? " (idle)" : "");
+            console_printf("current: d%uv%u%s\n", v->domain->id, v->id,
+                           v->is_idle ? " (idle)" : "");
         }
         arch_show_stack(NULL);
     }

@@ -65,5 +65,5 @@ TEST(stop_is_one_line_for_the_administrator)
     assert_false(said("Panic"));
 }
 
-TEST_RUN(setup, NULL, T(a_panic_says_what_and_where_and_reboots), T(a_panic_inside_a_panic_is_short),
-         T(noreboot_halts), T(stop_is_one_line_for_the_administrator))
+TEST_RUN(setup, NULL, T(a_panic_says_what_and_where_and_reboots),
+         T(a_panic_inside_a_panic_is_short), T(noreboot_halts), T(stop_is_one_line_for_the_administrator))

@@ -2,8 +2,9 @@
  * Per-CPU data: one element per possible CPU, each on its own cache lines.
  *   static DEFINE_PER_CPU(struct timer_cpu, timer_cpus);
  *   this_cpu(timer_cpus).count++;      per_cpu(timer_cpus, cpu).count
- * this_cpu() is stable: the hypervisor is not preempted, and a vCPU changes CPU only in the scheduler.
- * What a header shows with DECLARE_PER_CPU(type, name) its .c defines with DEFINE_DECLARED_PER_CPU(name).
+ * this_cpu() is stable: the hypervisor is not preempted, and a vCPU changes CPU only in the
+ * scheduler. What a header shows with DECLARE_PER_CPU(type, name) its .c defines with
+ * DEFINE_DECLARED_PER_CPU(name).
  */
 #ifndef CORE_PERCPU_H
 #define CORE_PERCPU_H

@@ -1,4 +1,7 @@
-/* Under AddressSanitizer, free memory of our own allocators is marked so; in the hypervisor proper this is nothing. */
+/*
+ * Under AddressSanitizer, free memory of our own allocators is marked so; in the hypervisor proper
+ * this is nothing.
+ */
 #ifndef CORE_POISON_H
 #define CORE_POISON_H
 

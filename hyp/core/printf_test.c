@@ -24,7 +24,8 @@ TEST(integers_agree_with_libc)
     SAME("%ld %lu %lx", -1L, ~0UL, ~0UL);
     SAME("%lld %llu %llx", (long long)(-9223372036854775807LL - 1), ~0ULL, 1ULL << 63);
     SAME("%zu %zd %jd %td", (size_t)-1, (ssize_t)-1, (intmax_t)-5, (ptrdiff_t)-6);
-    SAME("%hd %hu %hhd %hhu", (short)-1, (unsigned short)65535, (signed char)-1, (unsigned char)255);
+    SAME("%hd %hu %hhd %hhu", (short)-1, (unsigned short)65535, (signed char)-1,
+         (unsigned char)255);
 }
 
 TEST(width_precision_and_flags_agree_with_libc)

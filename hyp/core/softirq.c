@@ -8,8 +8,8 @@ DEFINE_DECLARED_PER_CPU(softirq_bits);
 static void (*handlers[NR_SOFTIRQS])(void) READ_MOSTLY;
 
 /*
- * Work is rare (nothing per packet, nothing per fault), so one lock for all queues costs nothing and lets a piece of work
- * change its CPU without a protocol.
+ * Work is rare (nothing per packet, nothing per fault), so one lock for all queues costs nothing
+ * and lets a piece of work change its CPU without a protocol.
  */
 static struct spinlock work_lock = SPINLOCK_INIT(RANK_WORK);
 static DEFINE_PER_CPU(struct list, work_queues);
@@ -65,7 +65,10 @@ static void work_enqueue(struct work *w)
     softirq_raise_cpu(w->cpu, SOFTIRQ_WORK);
 }
 
-/* What is in the queue now; what is queued meanwhile raises the softirq anew, so that others get their turn. */
+/*
+ * What is in the queue now; what is queued meanwhile raises the softirq anew, so that others get
+ * their turn.
+ */
 static void work_run(void)
 {
     struct list *queue = &this_cpu(work_queues);

@@ -36,7 +36,10 @@ static struct timer *heap_meld(struct timer *a, struct timer *b)
     return a;
 }
 
-/* Siblings become one heap: meld them in pairs from left to right, then the pairs from right to left. */
+/*
+ * Siblings become one heap: meld them in pairs from left to right, then the pairs from right to
+ * left.
+ */
 static struct timer *heap_meld_siblings(struct timer *first)
 {
     struct timer *pairs = NULL, *all = NULL;
@@ -268,7 +271,8 @@ void timer_cpu_migrate_all(unsigned int from)
         if (!t) {
             return;
         }
-        timer_migrate(t, arch_cpu_id()); /* nobody kills a timer of a CPU that is going offline meanwhile */
+        /* nobody kills a timer of a CPU that is going offline meanwhile */
+        timer_migrate(t, arch_cpu_id());
     }
 }
 

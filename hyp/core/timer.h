@@ -1,7 +1,8 @@
 /*
- * Timers: a heap per CPU; fn runs in SOFTIRQ_TIMER on the timer's CPU, interrupts on, no locks held. Never before its time;
- * late by at most TIMER_SLOP_NS, in which one interrupt serves what falls due together, plus what interrupts are off for.
- * The heap is made of links inside the timers, so that setting one needs no memory and cannot fail.
+ * Timers: a heap per CPU; fn runs in SOFTIRQ_TIMER on the timer's CPU, interrupts on, no locks
+ * held. Never before its time; late by at most TIMER_SLOP_NS, in which one interrupt serves what
+ * falls due together, plus what interrupts are off for. The heap is made of links inside the
+ * timers, so that setting one needs no memory and cannot fail.
  */
 #ifndef CORE_TIMER_H
 #define CORE_TIMER_H
@@ -15,23 +16,29 @@ struct timer {
     void (*fn)(void *data);
     void *data;
     struct timer *child, *next;  /* pairing heap: first child, next sibling */
-    struct timer *prev;          /* previous sibling, or the parent of a first child; itself at the root; NULL: not queued */
+    /* previous sibling, or the parent of a first child; itself at the root; NULL: not queued */
+    struct timer *prev;
     unsigned int cpu;
     bool dead;
-    uint8_t running;             /* CPUs in fn: two only if it was moved and set again meanwhile. Atomic */
+    /* CPUs in fn: two only if it was moved and set again meanwhile. Atomic */
+    uint8_t running;
 };
 
 void timer_init(struct timer *t, void (*fn)(void *data), void *data, unsigned int cpu);
-void timer_set(struct timer *t, uint64_t expires_ns); /* replaces; a time in the past fires at once. A dead timer: nothing */
-void timer_stop(struct timer *t);                    /* not queued any more; may still be running elsewhere */
+/* replaces; a time in the past fires at once. A dead timer: nothing */
+void timer_set(struct timer *t, uint64_t expires_ns);
+/* not queued any more; may still be running elsewhere */
+void timer_stop(struct timer *t);
 void timer_migrate(struct timer *t, unsigned int cpu);
-void timer_kill(struct timer *t);                    /* stopped, finished (unless called by its own fn) and refused for ever */
+/* stopped, finished (unless called by its own fn) and refused for ever */
+void timer_kill(struct timer *t);
 static inline bool timer_active(const struct timer *t)
 {
     return __atomic_load_n(&t->prev, __ATOMIC_RELAXED) != NULL;
 }
 int timer_cpu_init(unsigned int cpu) MUST_CHECK;     /* before any timer names this CPU; 0 */
-void timer_cpu_migrate_all(unsigned int from);       /* CPU gone offline: its timers move to this CPU */
+/* CPU gone offline: its timers move to this CPU */
+void timer_cpu_migrate_all(unsigned int from);
 void timer_module_init(void);                        /* boot CPU; registers the softirq */
 void timer_dump(void);                               /* debug key 't' */
 

@@ -2,8 +2,9 @@
 #include "core/hypercall.h"
 
 /*
- * The first three mean something to 32-bit guests only, and architectural_iopl is off unless asked for; Xen accepts them all from a
- * 64-bit guest (arch/x86, PV64_VM_ASSIST_MASK), so refusing one would be noticed.
+ * The first three mean something to 32-bit guests only, and architectural_iopl is off unless asked
+ * for; Xen accepts them all from a 64-bit guest (arch/x86, PV64_VM_ASSIST_MASK), so refusing one
+ * would be noticed.
  */
 #define PV_TYPES                                                                                   \
     (1UL << VMASST_TYPE_4gb_segments | 1UL << VMASST_TYPE_4gb_segments_notify |                    \

@@ -1,6 +1,7 @@
 /*
- * The host's share of core's types: a hypervisor inside an ordinary process, for unit tests and fuzzers. A thread is a CPU
- * (CPU 0 until host_set_cpu()); time, interrupts and pokes are what the test makes of them.
+ * The host's share of core's types: a hypervisor inside an ordinary process, for unit tests and
+ * fuzzers. A thread is a CPU (CPU 0 until host_set_cpu()); time, interrupts and pokes are what the
+ * test makes of them.
  */
 #ifndef HOST_ARCH_TYPES_H
 #define HOST_ARCH_TYPES_H
@@ -55,7 +56,8 @@ static inline void arch_irq_restore(unsigned long flags)
     host_cpu.irqs_off = !flags;
 }
 
-void arch_cpu_relax(void); /* gives the thread's time away: there may be fewer real CPUs than threads */
+/* gives the thread's time away: there may be fewer real CPUs than threads */
+void arch_cpu_relax(void);
 
 static inline void *arch_map_frame(mfn_t mfn) { return host_ram + (mfn.n << PAGE_SHIFT); }
 static inline mfn_t arch_frame_of(const void *va)

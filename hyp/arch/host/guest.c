@@ -1,4 +1,7 @@
-/* Guest memory of the host architecture: blocks of the process's own memory, with fences and faults. */
+/*
+ * Guest memory of the host architecture: blocks of the process's own memory, with fences and
+ * faults.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include "core/guest.h"
@@ -106,7 +109,9 @@ int guest_clear(uint64_t gva, size_t n)
 
 bool guest_range_ok(uint64_t gva, uint64_t n)
 {
-    /* Where a PV guest may not point: public/arch-x86/xen-x86_64.h, HYPERVISOR_VIRT_START and _END. */
+    /*
+     * Where a PV guest may not point: public/arch-x86/xen-x86_64.h, HYPERVISOR_VIRT_START and _END.
+     */
     return gva + n >= gva && (gva + n <= 0xffff800000000000ULL || gva >= 0xffff880000000000ULL);
 }
 

@@ -279,7 +279,10 @@ NORETURN void report_end(void)
     host_end("report");
 }
 
-/* The host's own panic, in place of core's: nothing is left forced or off for the tests that follow. */
+/*
+ * The host's own panic, in place of core's: nothing is left forced or off for the tests that
+ * follow.
+ */
 NORETURN void panic(const char *fmt, ...)
 {
     va_list args;

@@ -6,7 +6,8 @@
 #include "core/arch.h"
 #include "core/hypercall.h"
 
-#define HOST_FRAMES 16384U /* RAM: frames [0, HOST_FRAMES) are valid; 64 MiB of address space, touched as used */
+/* RAM: frames [0, HOST_FRAMES) are valid; 64 MiB of address space, touched as used */
+#define HOST_FRAMES 16384U
 
 /* This thread's CPU, and whose context it holds. */
 void host_set_cpu(unsigned int cpu);
@@ -23,8 +24,9 @@ void host_heap_init(void);
 void host_heap_init_range(uint64_t start, uint64_t end);
 
 /*
- * Guest memory: addresses that guest_copy_* accept are those of blocks from host_guest_alloc(), as plain pointers; around
- * and after each block is memory that faults. host_guest_fault: from now on [p, p + n) faults too, for reads, writes or both.
+ * Guest memory: addresses that guest_copy_* accept are those of blocks from host_guest_alloc(), as
+ * plain pointers; around and after each block is memory that faults. host_guest_fault: from now on
+ * [p, p + n) faults too, for reads, writes or both.
  */
 #define HOST_FAULT_READ  1U
 #define HOST_FAULT_WRITE 2U
@@ -34,8 +36,8 @@ void host_guest_reset(void); /* forgets all blocks and faults */
 static inline uint64_t host_gva(const void *p) { return (uint64_t)(uintptr_t)p; }
 
 /*
- * Expect the hypervisor to stop: a panic (stop, machine_*) inside the statement ends it, host_panic_text() says what it
- * said; without HOST_PANICS a panic ends the program.
+ * Expect the hypervisor to stop: a panic (stop, machine_*) inside the statement ends it,
+ * host_panic_text() says what it said; without HOST_PANICS a panic ends the program.
  *     if (HOST_PANICS()) { spin_lock(&l); spin_lock(&l); host_panic_missing(); }
  */
 extern _Thread_local jmp_buf *host_panic_jump;
