@@ -11,8 +11,12 @@
 extern const struct debugkey __start_debugkeys[] __attribute__((weak));
 extern const struct debugkey __stop_debugkeys[] __attribute__((weak));
 
-/* Run queues: whatever scheduler is linked in. */
-void sched_dump(void) __attribute__((weak));
+/* Run queues: in place of this, whatever scheduler is linked in and has something to show. */
+void sched_dump(void);
+__attribute__((weak)) void sched_dump(void)
+{
+    console_printf("  the scheduler keeps it to itself\n");
+}
 
 void debugkey_run(char key)
 {
@@ -94,11 +98,7 @@ DEBUGKEY('q', "domains and vCPUs", key_domains);
 static void key_run_queues(char key)
 {
     (void)key;
-    if (sched_dump) {
-        sched_dump();
-    } else {
-        console_printf("  the scheduler keeps it to itself\n");
-    }
+    sched_dump();
 }
 DEBUGKEY('r', "run queues", key_run_queues);
 
