@@ -3,7 +3,6 @@
 #include "core/domain.h"
 #include "core/evtchn.h"
 #include "core/frame.h"
-#include "core/gnttab.h"
 #include "core/log.h"
 #include "core/timer.h"
 
@@ -116,20 +115,6 @@ static void key_registers(char key)
     arch_call_cpus(cpus_online.bits, show_cpu, NULL);
 }
 DEBUGKEY('d', "registers and stack of every CPU", key_registers);
-
-static void key_events(char key)
-{
-    (void)key;
-    for_each_domain(evtchn_dump);
-}
-DEBUGKEY('e', "event channels", key_events);
-
-static void key_grants(char key)
-{
-    (void)key;
-    for_each_domain(gnttab_dump);
-}
-DEBUGKEY('g', "grant tables", key_grants);
 
 static void dump_memory(struct domain *d)
 {
