@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/console.h"
+#include "core/evtchn.h"
+#include "core/gnttab.h"
 #include "core/log.h"
 #include "hyp/arch/host/domains.h"
 #include "hyp/arch/host/host.h"
@@ -13,6 +15,9 @@ static int setup(void **state)
     (void)state;
     dom0 = host_domain(0, 2);
     (void)host_domain(5, 1);
+    /* Called by keys alone, which an archive's linker does not follow. */
+    evtchn_dump(dom0);
+    gnttab_dump(dom0);
     return console_add(&host_console);
 }
 
