@@ -10,7 +10,7 @@
 
 #define BITS_PER_WORD (sizeof(xen_ulong_t) * 8)
 
-static void raise(evtchn_port_t port, struct vcpu *v)
+static ALWAYS_INLINE void raise(evtchn_port_t port, struct vcpu *v)
 {
     if (!shared_test_and_set_bit(port / BITS_PER_WORD, &v->info->evtchn_pending_sel)) {
         vcpu_mark_events_pending(v);

@@ -254,22 +254,27 @@ static const struct subop evtchn_ops[] = {
 };
 #undef SUBOP
 
-long hypercall_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+static __attribute__((noinline)) long any_op(uint64_t cmd, uint64_t arg)
 {
-    long rc;
+    long rc = subop_dispatch(evtchn_ops, ARRAY_SIZE(evtchn_ops), cmd, arg);
 
-    (void)a3;
-    (void)a4;
-    (void)a5;
-    if (likely(cmd == EVTCHNOP_send)) { /* as its row says, without the detour */
-        struct evtchn_send send;
-
-        rc = guest_copy_from(&send, arg, sizeof(send));
-        return unlikely(rc) ? rc : op_send(current, &send);
-    }
-    rc = subop_dispatch(evtchn_ops, ARRAY_SIZE(evtchn_ops), cmd, arg);
     if (rc == -ERESTART) { /* EVTCHNOP_reset keeps its own place */
         rc = hypercall_continue(2, ARGS(cmd, arg));
     }
     return rc;
+}
+
+long hypercall_event_channel_op(uint64_t cmd, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct evtchn_send send;
+    int rc;
+
+    (void)a3;
+    (void)a4;
+    (void)a5;
+    if (unlikely(cmd != EVTCHNOP_send)) {
+        return any_op(cmd, arg);
+    }
+    rc = guest_copy_from(&send, arg, sizeof(send)); /* as its row says, without the detour */
+    return unlikely(rc) ? rc : evtchn_send(current->domain, send.port);
 }

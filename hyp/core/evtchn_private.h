@@ -26,6 +26,7 @@
 #include "core/domain.h"
 #include "core/evtchn.h"
 #include "core/log.h"
+#include "core/sched_op.h"
 
 enum evtchn_binding {
     EVTCHN_FREE,
@@ -138,8 +139,21 @@ void evtchn_fifo_disable(struct domain *d);
 void evtchn_set_pending(struct domain *d, evtchn_port_t port, struct evtchn *e);
 bool evtchn_is_pending(struct domain *d, evtchn_port_t port, struct evtchn *e);
 bool evtchn_is_masked(struct domain *d, evtchn_port_t port);
-/* A port became pending: does a vCPU of d sit in SCHEDOP_poll for it? */
-void evtchn_wake_pollers(struct domain *d, evtchn_port_t port);
+/*
+ * A port became pending: does a vCPU of d sit in SCHEDOP_poll for it? The pending bit was set by a
+ * locked instruction; a poller sets its bit here first and looks at the port then.
+ */
+static ALWAYS_INLINE void evtchn_wake_pollers(struct domain *d, evtchn_port_t port)
+{
+    unsigned int i = 0;
+
+    do {
+        if (unlikely(__atomic_load_n(&d->poll_mask[i], __ATOMIC_RELAXED))) {
+            sched_poll_wake(d, port);
+            return;
+        }
+    } while (unlikely(++i < BITMAP_WORDS(d->max_vcpus)));
+}
 
 /*
  * evtchn.c: ports. evtchn_lock held. port_find: number or -ENOSPC, -ENOMEM, -EINVAL (dying);

@@ -4,7 +4,6 @@
  */
 #include <lodge/errno.h>
 #include "core/evtchn_private.h"
-#include "core/sched_op.h"
 
 void vcpu_kick(struct vcpu *v)
 {
@@ -31,20 +30,6 @@ bool vcpu_event_pending(const struct vcpu *v)
 {
     return v->info != &vcpu_dummy_info && shared_read(&v->info->evtchn_upcall_pending) &&
            !shared_read(&v->info->evtchn_upcall_mask);
-}
-
-void evtchn_wake_pollers(struct domain *d, evtchn_port_t port)
-{
-    /*
-     * The pending bit was set by a locked instruction; a poller sets its bit here first and looks
-     * at the port then.
-     */
-    for (unsigned int i = 0; i < BITMAP_WORDS(d->max_vcpus); i++) {
-        if (unlikely(__atomic_load_n(&d->poll_mask[i], __ATOMIC_RELAXED))) {
-            sched_poll_wake(d, port);
-            return;
-        }
-    }
 }
 
 void evtchn_set_pending(struct domain *d, evtchn_port_t port, struct evtchn *e)
@@ -98,31 +83,25 @@ static int send_claimed(struct evtchn *e)
 int evtchn_send(struct domain *d, evtchn_port_t port)
 {
     struct evtchn *e = evtchn_of(d, port);
-    struct evtchn *far;
+    uint32_t binding;
 
     if (unlikely(!e)) {
         return -EINVAL;
     }
-    switch (__atomic_load_n(&e->binding, __ATOMIC_ACQUIRE)) {
-    case EVTCHN_INTERDOMAIN:
-    case EVTCHN_CLAIMED:
-        if (__atomic_load_n(&e->remote, __ATOMIC_RELAXED) != d) {
+    binding = evtchn_binding(e);
+    if (binding == EVTCHN_INTERDOMAIN) {
+        if (likely(__atomic_load_n(&e->remote, __ATOMIC_RELAXED) != d)) {
             return send_claimed(e);
         }
         port = __atomic_load_n(&e->remote_port, __ATOMIC_RELAXED);
-        far = evtchn_of(d, port);
-        if (likely(far)) {
-            evtchn_set_pending(d, port, far);
-        }
-        return 0;
-    case EVTCHN_IPI:
-        evtchn_set_pending(d, port, e);
-        return 0;
-    case EVTCHN_UNBOUND:
-        return 0; /* nobody is there; who binds it is told to look */
-    default:
-        return -EINVAL;
+        e = evtchn_of(d, port);
+    } else if (unlikely(binding != EVTCHN_IPI)) {
+        return binding == EVTCHN_UNBOUND ? 0 : -EINVAL; /* unbound: who binds it is told to look */
     }
+    if (likely(e)) {
+        evtchn_set_pending(d, port, e);
+    }
+    return 0;
 }
 
 int evtchn_unmask(struct domain *d, evtchn_port_t port)

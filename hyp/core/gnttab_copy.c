@@ -19,11 +19,12 @@ struct side {
 static int side_find(struct vcpu *caller, struct side *s, const struct gnttab_copy_ptr *ptr,
                      bool by_ref)
 {
-    if (!by_ref && ptr->domid != DOMID_SELF) {
-        return GNTST_permission_denied; /* only one's own frames go without a grant */
-    }
     s->d = domain_get(domid_resolve(caller, ptr->domid));
-    return s->d ? GNTST_okay : GNTST_bad_domain;
+    if (!s->d) {
+        return GNTST_bad_domain;
+    }
+    /* Only one's own frames go without a grant, and only as DOMID_SELF's. */
+    return by_ref || ptr->domid == DOMID_SELF ? GNTST_okay : GNTST_permission_denied;
 }
 
 static int side_hold(struct vcpu *caller, struct side *s, const struct gnttab_copy_ptr *ptr,

@@ -169,6 +169,7 @@ static int map_pinned(struct vcpu *caller, const struct gnttab_map_grant_ref *op
         rc = gnttab_arch_map(caller, op->host_addr, f, op->flags);
         if (rc) {
             references_drop(f, uses);
+            rc = GNTST_general_error; /* whatever the reason, as in Xen */
         }
     }
     return rc;

@@ -212,10 +212,11 @@ struct gnttab_op {
     uint16_t size;
     uint16_t answer; /* neither: -errno */
 };
-#define BATCH(handler)                         .one = (handler)
-#define SINGLE(handler)                        .single = (handler)
-#define SUBOP(number, handler, type, form)     [number] = { form(handler), .size = sizeof(type) },
-#define SUBOP_NONE(number, answer_errno, note) [number] = { .answer = (answer_errno) },
+#define BATCH(handler)                     .one = (handler)
+#define SINGLE(handler)                    .single = (handler)
+#define SUBOP(number, handler, type, form) [number] = { form(handler), .size = sizeof(type) },
+#define SUBOP_NONE(number, type, error, note) \
+    [number] = { .size = sizeof(type), .answer = (error) },
 static const struct gnttab_op gnttab_ops[] = {
 #include "ops/grant_table_op.def"
 };
@@ -230,6 +231,8 @@ union gnttab_arg {
     struct gnttab_unmap_and_replace unmap_and_replace;
     struct gnttab_copy copy;
     struct gnttab_swap_grant_ref swap;
+    struct gnttab_transfer transfer;
+    struct gnttab_cache_flush cache_flush;
 };
 
 /* Runs elements until all are done or something waits for this CPU. The number done, or -EFAULT. */
@@ -257,6 +260,17 @@ static long run_batch(struct vcpu *caller, const struct gnttab_op *row, uint64_t
     return rc ? rc : (long)i;
 }
 
+/* A bad pointer is told before that nothing would have been done with it. */
+static long refuse(const struct gnttab_op *row, uint64_t gva, uint32_t count)
+{
+    union gnttab_arg arg;
+
+    if (count && guest_copy_from(&arg, gva, row->size)) {
+        return -EFAULT;
+    }
+    return -(long)row->answer;
+}
+
 long hypercall_grant_table_op(uint64_t cmd64, uint64_t gva, uint64_t count64, uint64_t a4,
                               uint64_t a5)
 {
@@ -279,11 +293,14 @@ long hypercall_grant_table_op(uint64_t cmd64, uint64_t gva, uint64_t count64, ui
     if (row->single) {
         return row->single(current, gva, count);
     }
-    if (!row->one) {
-        return row->answer ? -(long)row->answer : -ENOSYS;
+    if (!row->size) {
+        return -ENOSYS;
     }
     if (!guest_range_ok(gva, (uint64_t)count * row->size)) {
         return -EFAULT;
+    }
+    if (!row->one) {
+        return refuse(row, gva, count);
     }
     done = run_batch(current, row, gva, count);
     if (done >= 0 && done < count) {

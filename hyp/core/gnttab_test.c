@@ -390,8 +390,10 @@ TEST(arguments_are_checked_before_anything_else)
     assert_int_equal(hypercall_grant_table_op(GNTTABOP_copy, 0xffff800000000000, 1, 0, 0), -EFAULT);
     assert_int_equal(op_n(GNTTABOP_dump_table, NULL, 1), -ENOSYS);
     assert_int_equal(op_n(99, NULL, 1), -ENOSYS);
-    assert_int_equal(op_n(GNTTABOP_transfer, NULL, 1), -EOPNOTSUPP);
-    assert_int_equal(op_n(GNTTABOP_cache_flush, NULL, 1), -EOPNOTSUPP);
+    assert_int_equal(op_n(GNTTABOP_transfer, NULL, 1), -EFAULT);
+    assert_int_equal(OP(GNTTABOP_transfer, ARG(gnttab_transfer, .mfn = 1)), -EOPNOTSUPP);
+    assert_int_equal(op_n(GNTTABOP_cache_flush, NULL, 1), -EFAULT);
+    assert_int_equal(OP(GNTTABOP_cache_flush, ARG(gnttab_cache_flush, .op = 0)), -EOPNOTSUPP);
 }
 
 TEST(the_table_is_set_up_frame_by_frame)
@@ -564,6 +566,8 @@ TEST(copies_that_are_refused)
     assert_int_equal(copy(c), GNTST_bad_copy_arg);
     c = good, c.dest.domid = 1;
     assert_int_equal(copy(c), GNTST_permission_denied);
+    c = good, c.dest.domid = 9;
+    assert_int_equal(copy(c), GNTST_bad_domain);
     c = good, c.source.domid = 9;
     assert_int_equal(copy(c), GNTST_bad_domain);
     c = good, c.source.u.ref = 512;
