@@ -14,8 +14,7 @@ struct crc32 {
 
 void crc32_init(struct crc32 *c);
 
-/* Of a whole message crc32_of(c, 0, ...); of a message in pieces, @crc is the result of the pieces before. */
-MUST_CHECK uint32_t crc32_of(const struct crc32 *c, uint32_t crc, const uint8_t *p, size_t len);
+MUST_CHECK uint32_t crc32_of(const struct crc32 *c, const uint8_t *p, size_t len);
 
 /* CRC-64 of ECMA-182: The .xz File Format, "CRC64". */
 struct crc64 {

@@ -1,8 +1,9 @@
 /*
  * CRC-32 and CRC-64, eight bytes a step.
  *
- * A CRC is linear: the remainder of eight bytes is the sum (exclusive or) of what each of them would leave alone.
- * So eight tables, one for each distance from the end of the step, are looked up independently of each other.
+ * A CRC is linear: the remainder of eight bytes is the sum (exclusive or) of what each of them
+ * would leave alone. So eight tables, one for each distance from the end of the step, are looked up
+ * independently of each other.
  */
 #include "checksum.h"
 #include "stream.h"
@@ -32,9 +33,9 @@ void crc32_init(struct crc32 *c)
     }
 }
 
-uint32_t crc32_of(const struct crc32 *c, uint32_t crc, const uint8_t *p, size_t len)
+uint32_t crc32_of(const struct crc32 *c, const uint8_t *p, size_t len)
 {
-    uint64_t r = (uint32_t)~crc;
+    uint64_t r = UINT32_MAX;
 
     for (; len >= 8; len -= 8, p += 8) {
         r ^= load_le64(p);

@@ -67,8 +67,7 @@ static int header_decode(struct gzip *z, struct stream *s)
         if (stream_left(s) < 2) {
             return stream_truncated(s);
         }
-        if ((crc32_of(&z->crc32, 0, start, (size_t)(s->in - start)) & 0xFFFF) !=
-            load_le16(s->in)) {
+        if ((crc32_of(&z->crc32, start, (size_t)(s->in - start)) & 0xFFFF) != load_le16(s->in)) {
             return stream_corrupt(s, "bad CRC of the header");
         }
         s->in += 2;
@@ -94,7 +93,7 @@ static int one_member(struct gzip *z, struct stream *s)
         return stream_truncated(s);
     }
     len = (size_t)(s->out - data);
-    if (crc32_of(&z->crc32, 0, data, len) != load_le32(s->in)) {
+    if (crc32_of(&z->crc32, data, len) != load_le32(s->in)) {
         return stream_corrupt(s, "bad CRC32");
     }
     if ((uint32_t)len != load_le32(s->in + 4)) {

@@ -1,23 +1,24 @@
 /*
  * DEFLATE: RFC 1951.
  *
- * Bits are taken from a 64-bit reservoir, lowest first. A table entry says all that its code stands for, so that a
- * length or distance with its extra bits costs one look-up:
- *   bits  0..4   bits to take: the code and the extra bits behind it
- *   bits  8..11  bits of the code alone
- *   bits 12..15  what it is
- *   bits 16..31  the literal, or what the extra bits are added to, or where the second table begins
+ * Bits are taken from a 64-bit reservoir, lowest first. A table entry says all that its code stands
+ * for, so that a length or distance with its extra bits costs one look-up:
+ *
+ * - bits 0..4: how many bits to take, the code and the extra bits behind it
+ * - bits 8..11: how many of them are the code
+ * - bits 12..15: what it is
+ * - bits 16..31: the literal, or what the extra bits are added to, or where the second table begins
  */
 #include <lodge/string.h>
 
 #include "inflate.h"
 
-#define ENTRY_LITERAL (1U << 15)
-#define ENTRY_SPECIAL (1U << 14) /* one of the next two; with neither, no code at all */
+#define ENTRY_LITERAL  (1U << 15)
+#define ENTRY_SPECIAL  (1U << 14) /* one of the next two; with neither, no code at all */
 #define ENTRY_SUBTABLE (1U << 13)
-#define ENTRY_END     (1U << 12)
+#define ENTRY_END      (1U << 12)
 
-#define ENTRY_TAKE(e)  ((e) & 31)
+#define ENTRY_TAKE(e)  ((e)&31)
 #define ENTRY_CODE(e)  (((e) >> 8) & 15)
 #define ENTRY_VALUE(e) ((e) >> 16)
 
@@ -31,21 +32,21 @@ struct symbol {
 
 /* RFC 1951, "Compressed blocks (length and distance codes)": codes 257..285 and 0..29 */
 static const struct symbol lengths[29] = {
-    { 3, 0 },  { 4, 0 },  { 5, 0 },  { 6, 0 },  { 7, 0 },   { 8, 0 },   { 9, 0 },   { 10, 0 },
-    { 11, 1 }, { 13, 1 }, { 15, 1 }, { 17, 1 }, { 19, 2 },  { 23, 2 },  { 27, 2 },  { 31, 2 },
-    { 35, 3 }, { 43, 3 }, { 51, 3 }, { 59, 3 }, { 67, 4 },  { 83, 4 },  { 99, 4 },  { 115, 4 },
+    { 3, 0 },   { 4, 0 },   { 5, 0 },   { 6, 0 },   { 7, 0 },   { 8, 0 },  { 9, 0 },  { 10, 0 },
+    { 11, 1 },  { 13, 1 },  { 15, 1 },  { 17, 1 },  { 19, 2 },  { 23, 2 }, { 27, 2 }, { 31, 2 },
+    { 35, 3 },  { 43, 3 },  { 51, 3 },  { 59, 3 },  { 67, 4 },  { 83, 4 }, { 99, 4 }, { 115, 4 },
     { 131, 5 }, { 163, 5 }, { 195, 5 }, { 227, 5 }, { 258, 0 },
 };
 
 static const struct symbol distances[30] = {
-    { 1, 0 },     { 2, 0 },     { 3, 0 },     { 4, 0 },     { 5, 1 },      { 7, 1 },
-    { 9, 2 },     { 13, 2 },    { 17, 3 },    { 25, 3 },    { 33, 4 },     { 49, 4 },
-    { 65, 5 },    { 97, 5 },    { 129, 6 },   { 193, 6 },   { 257, 7 },    { 385, 7 },
-    { 513, 8 },   { 769, 8 },   { 1025, 9 },  { 1537, 9 },  { 2049, 10 },  { 3073, 10 },
+    { 1, 0 },     { 2, 0 },     { 3, 0 },     { 4, 0 },      { 5, 1 },      { 7, 1 },
+    { 9, 2 },     { 13, 2 },    { 17, 3 },    { 25, 3 },     { 33, 4 },     { 49, 4 },
+    { 65, 5 },    { 97, 5 },    { 129, 6 },   { 193, 6 },    { 257, 7 },    { 385, 7 },
+    { 513, 8 },   { 769, 8 },   { 1025, 9 },  { 1537, 9 },   { 2049, 10 },  { 3073, 10 },
     { 4097, 11 }, { 6145, 11 }, { 8193, 12 }, { 12289, 12 }, { 16385, 13 }, { 24577, 13 },
 };
 
-/* RFC 1951, "Compression with dynamic Huffman codes (BTYPE=10)": the order in which their lengths are sent */
+/* "Compression with dynamic Huffman codes (BTYPE=10)": the order in which lengths are sent */
 static const uint8_t precode_order[19] = { 16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
                                            11, 4,  12, 3, 13, 2, 14, 1, 15 };
 
@@ -87,7 +88,7 @@ static unsigned int reverse(unsigned int code, unsigned int bits)
     return r;
 }
 
-/* How many bits index a second table that begins with a code of @bits: as many as its prefix still has codes for. */
+/* How many bits index a second table that begins with a code of @bits: what its prefix needs. */
 static unsigned int subtable_bits(const uint16_t *count, unsigned int bits, unsigned int most,
                                   unsigned int root)
 {
@@ -105,9 +106,10 @@ static unsigned int subtable_bits(const uint16_t *count, unsigned int bits, unsi
 }
 
 /*
- * Builds the table of a canonical code: "Use of Huffman coding in the deflate format". @root bits index the first
- * table. False if the lengths describe no prefix code. A code must be complete, except that the alphabets of
- * literals and of distances may have a single code of one bit, or none.
+ * Builds the table of a canonical code: "Use of Huffman coding in the deflate format". @root bits
+ * index the first table. False if the lengths describe no prefix code. A code must be complete,
+ * except that the alphabets of literals and of distances may have a single code of one bit, or
+ * none.
  */
 static bool table_build(struct inflate *z, uint32_t *table, size_t room, unsigned int root,
                         enum alphabet alphabet, const uint8_t *len, unsigned int nr)
@@ -196,7 +198,7 @@ static bool table_build(struct inflate *z, uint32_t *table, size_t room, unsigne
 /* Input bits. What lies in @v above @n is either zero or what the next bytes will bring anyway. */
 struct bits {
     uint64_t v;
-    int n; /* bits in @v that have left the input: below 64; negative once more was taken than there is */
+    int n; /* bits in @v, below 64; negative once more was taken than there is */
 };
 
 /* Fills up with at least 56 bits; 8 bytes of input must be left. */
@@ -238,12 +240,12 @@ static bool bits_take(struct bits *b, struct stream *s, unsigned int n, unsigned
 /* Returns whole bytes to the input and forgets the rest of the last one. */
 static void bits_align(struct bits *b, struct stream *s)
 {
-    s->in -= b->n / 8;
+    s->in -= MAX(b->n, 0) / 8;
     b->v = 0;
     b->n = 0;
 }
 
-/* The entry for what comes next, through the second table if need be; the first table's bits are dropped then. */
+/* The entry for what comes next. On the way to a second table the first one's bits are dropped. */
 static ALWAYS_INLINE uint32_t entry_find(struct bits *b, const uint32_t *table, unsigned int root)
 {
     uint32_t e = table[b->v & ((1U << root) - 1)];
@@ -271,7 +273,7 @@ static const char *const bad_distance = "match reaches back beyond the start";
 enum { RUN_GOES_ON, RUN_BLOCK_ENDS };
 
 /* As many symbols as can be decoded without asking for the ends of the buffers. */
-#define FAST_IN  16                                /* two fills of at most 7 bytes, each reading 8 */
+#define FAST_IN  16 /* two fills of at most 7 bytes, each reading 8 */
 #define FAST_OUT (2 + MATCH_MOST + COPY_SLACK + 2) /* two literals and a match */
 
 static int symbols_fast(const struct inflate *z, struct stream *s, struct bits *bits,
@@ -326,7 +328,7 @@ static int symbols_fast(const struct inflate *z, struct stream *s, struct bits *
     return rc;
 }
 
-/* One symbol, near an end. Missing input counts as zero bits until it is noticed that too many were taken. */
+/* One symbol, near an end. Missing input reads as zeros until it shows that too much was taken. */
 static int symbol_slow(const struct inflate *z, struct stream *s, struct bits *b,
                        const uint8_t *start)
 {
@@ -443,7 +445,7 @@ static int fixed_tables(struct inflate *z, struct stream *s)
     return tables_build(z, s, 288, 32);
 }
 
-/* "Compression with dynamic Huffman codes (BTYPE=10)": the lengths of both codes, themselves coded. */
+/* "Compression with dynamic Huffman codes (BTYPE=10)": lengths of both codes, themselves coded */
 static int lengths_decode(struct inflate *z, struct stream *s, struct bits *b, unsigned int nr)
 {
     unsigned int i = 0;
@@ -550,10 +552,7 @@ int inflate_decode(struct inflate *z, struct stream *s)
         if (!rc && type != 0) {
             rc = packed_block(z, s, &b, start);
         }
-        if (rc) {
-            return rc;
-        }
-    } while (!last);
+    } while (!rc && !last);
     bits_align(&b, s);
-    return 0;
+    return rc;
 }

@@ -8,14 +8,15 @@
 #define INFLATE_DISTANCES 32
 #define INFLATE_CODE_MAX  15 /* bits in a code */
 
-/* A first table indexed by this many bits; longer codes go on in a second one, which it points to. */
+/* So many bits index the first table; longer codes go on in a second one, which it points to. */
 #define INFLATE_LITERAL_BITS  11
 #define INFLATE_DISTANCE_BITS 8
 #define INFLATE_PRECODE_BITS  7
 
 /*
- * Entries that the tables may need at most, second tables included. The worst set of code lengths for so many
- * symbols and such a first table takes 2342 and 402; a table that would grow beyond its array is refused anyway.
+ * Entries that the tables may need at most, second tables included. The worst set of code lengths
+ * for so many symbols and such a first table takes 2342 and 402; a table that would grow beyond its
+ * array is refused anyway.
  */
 #define INFLATE_LITERAL_ENTRIES  2400
 #define INFLATE_DISTANCE_ENTRIES 448
@@ -30,7 +31,8 @@ struct inflate {
 
 /**
  * inflate_decode - decode a whole DEFLATE stream
- * Matches reach back no farther than s->out was on entry. Advances @s, s->in to the byte after the last one used.
+ * Matches reach back no farther than s->out was on entry. Advances @s, s->in to the byte after the
+ * last one used.
  */
 MUST_CHECK int inflate_decode(struct inflate *z, struct stream *s);
 

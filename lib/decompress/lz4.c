@@ -1,6 +1,6 @@
 /*
- * LZ4: the blocks, and the two ways to frame them. Documents: LZ4 Block Format Description, LZ4 Frame Format
- * Description; section names are theirs.
+ * LZ4: the blocks, and the two ways to frame them. Documents: LZ4 Block Format Description, LZ4
+ * Frame Format Description; section names are theirs.
  */
 #include <lodge/string.h>
 
@@ -13,7 +13,8 @@
 
 #define LEGACY_BLOCK_SIZE (8UL << 20)
 
-#define MATCH_LEAST 4
+#define MATCH_LEAST   4
+#define LAST_LITERALS 5
 
 /* "Frame Descriptor", FLG and BD bytes */
 #define FLG_VERSION_MASK     0xC0
@@ -30,7 +31,7 @@
 
 const size_t lz4_scratch = 0;
 
-/* A length that did not fit into the token's four bits goes on in bytes, up to one that is not 255. */
+/* A length that does not fit into the token's four bits goes on in bytes, up to one below 255. */
 static ALWAYS_INLINE bool length_extend(const uint8_t **in, const uint8_t *in_end, size_t *len)
 {
     uint8_t b;
@@ -46,8 +47,7 @@ static ALWAYS_INLINE bool length_extend(const uint8_t **in, const uint8_t *in_en
 }
 
 /*
- * "Compressed block format": @in_len bytes into at most @out_most. Matches may reach back to @dict. The output
- * must not be overstepped by the block; whether by @out_most or by the room is told apart by the caller's choice.
+ * "Compressed block format": @in_len bytes into at most @out_most. Matches may reach back to @dict.
  */
 static int block_decode(struct stream *s, size_t in_len, size_t out_most, const uint8_t *dict)
 {
@@ -58,9 +58,10 @@ static int block_decode(struct stream *s, size_t in_len, size_t out_most, const 
     uint8_t *const out_end = out + MIN(out_most, room);
     const char *what = NULL;
     bool full = false;
+    size_t len = 0; /* of the latest match */
 
     for (;;) {
-        size_t literals, len, distance;
+        size_t literals, distance;
         uint8_t token;
 
         if (in == in_end) {
@@ -92,7 +93,11 @@ static int block_decode(struct stream *s, size_t in_len, size_t out_most, const 
             out += literals;
         }
         if (in == in_end) {
-            break; /* "End of block conditions": the last sequence is only literals */
+            /* "End of block conditions": the last sequence has literals only, at least these. */
+            if (len > 0 && literals < LAST_LITERALS) {
+                what = "block does not end with literals";
+            }
+            break;
         }
         if (in_end - in < 2) {
             what = "block ends inside a match";
@@ -107,7 +112,7 @@ static int block_decode(struct stream *s, size_t in_len, size_t out_most, const 
         }
         len += MATCH_LEAST;
         if (distance == 0 || distance > (size_t)(out - dict)) {
-            what = "match reaches back beyond the start";
+            what = distance == 0 ? "match at distance 0" : "match reaches back beyond the start";
             break;
         }
         if (len > (size_t)(out_end - out)) {
@@ -126,9 +131,9 @@ static int block_decode(struct stream *s, size_t in_len, size_t out_most, const 
 }
 
 /*
- * "Legacy frame". It has no end mark: it ends where the input does, or before something that cannot be a block.
- * All blocks but the last hold 8 MiB, so that a shorter one is the last: this is what tells the size word behind a
- * kernel from a block.
+ * "Legacy frame". It has no end mark: it ends where the input does, or before something that cannot
+ * be a block. All blocks but the last hold 8 MiB, so that a shorter one is the last: this is what
+ * tells the size word behind a kernel from a block.
  */
 static int legacy_decode(struct stream *s)
 {

@@ -1,9 +1,9 @@
 /*
  * LZMA's symbols: a range decoder whose every bit is predicted by an adaptive probability.
  *
- * The state machine and the trees are those of the "LZMA specification" that comes with the LZMA SDK. This is where
- * unpacking a kernel spends its time: range, code and the input pointer live in locals of one loop, and whether
- * the input still reaches is asked once a symbol, not once a byte.
+ * The state machine and the trees are those of the "LZMA specification" that comes with the LZMA
+ * SDK. This is where unpacking a kernel spends its time: range, code and the input pointer live in
+ * locals of one loop, and whether the input still reaches is asked once a symbol, not once a byte.
  */
 #include <lodge/string.h>
 
@@ -14,18 +14,20 @@
 #define PROB_RATE    5 /* a bit moves its probability by 1/32 of what is left */
 #define RANGE_LEAST  (1U << 24)
 #define LENGTH_LEAST 2
-#define LENGTH_MOST  273
 
 /*
- * A symbol takes at most 22 predicted and 26 plain bits, none of which reads more than a byte. So a symbol begun
- * this far from the end of what is readable never reads beyond.
+ * A symbol takes at most 22 predicted and 26 plain bits, none of which reads more than a byte. So a
+ * symbol begun this far from the end of what is readable never reads beyond.
  */
 #define SYMBOL_IN_MOST 48
 
+#define RC_START 5 /* bytes that the range coder begins with; the first is 0 */
+
 #define STATE_AFTER_MATCH 7 /* from here on the last symbol was not a literal */
 
-/* The slot's tree in the array of low bits: bases of slots 4.. are 4, 6, 8, 12, 16, ..; trees have one entry less. */
-static ALWAYS_INLINE lzma_prob *lzma_special_tree(struct lzma_model *m, uint32_t base, uint32_t slot)
+/* A slot's tree of low bits. Slot 4 has base 4 and two nodes, 5: 6 and two, 6: 8 and four, .. */
+static ALWAYS_INLINE lzma_prob *lzma_special_tree(struct lzma_model *m, uint32_t base,
+                                                  uint32_t slot)
 {
     return m->special + base - slot;
 }
@@ -63,7 +65,7 @@ static ALWAYS_INLINE bool rc_bit(struct range_coder *rc, lzma_prob *p)
     return true;
 }
 
-/* One step down a tree: the bit is appended to @node, which is where the next step's probability lies. */
+/* One step down a tree: the bit is appended to @node, where the next step's probability lies. */
 static ALWAYS_INLINE uint32_t rc_step(struct range_coder *rc, lzma_prob *tree, uint32_t node)
 {
     return rc_bit(rc, &tree[node]) ? 2 * node + 1 : 2 * node;
@@ -129,8 +131,9 @@ static ALWAYS_INLINE uint32_t literal_decode(struct range_coder *rc, lzma_prob *
 }
 
 /*
- * After a match the literal is likely to differ from the byte that would have continued it: as long as they agree,
- * that byte's next bit chooses between two further trees; from the first difference on it is the plain tree.
+ * After a match the literal is likely to differ from the byte that would have continued it: as long
+ * as they agree, that byte's next bit chooses between two further trees; from the first difference
+ * on it is the plain tree.
  */
 static ALWAYS_INLINE uint32_t literal_decode_matched(struct range_coder *rc, lzma_prob *tree,
                                                      uint32_t expected)
@@ -223,7 +226,7 @@ static const char *symbols_decode(struct lzma *z, struct run *run)
                 last = literal_decode(&rc, tree);
                 state = state < 4 ? 0 : state - 3;
             } else {
-                last = literal_decode_matched(&rc, tree, out[-(size_t)rep0 - 1]);
+                last = literal_decode_matched(&rc, tree, *(out - rep0 - 1));
                 state = state < 10 ? state - 3 : state - 6;
             }
             last &= 0xFF;
@@ -316,55 +319,54 @@ int lzma_decode(struct lzma *z, struct stream *s, size_t in_len, size_t out_len)
     const uint8_t *const in_stop = s->in + in_len;
     struct run run = {
         .rc = { .range = UINT32_MAX },
+        .in_stop = in_stop,
         .out = s->out,
         .out_stop = s->out + out_len,
         .out_end = s->out_end,
     };
     const char *what = NULL;
+    ptrdiff_t left; /* bytes of the chunk not yet read; negative where more were read */
     unsigned int i;
 
-    if (in_len < 5 || s->in[0] != 0) {
+    if (in_len < RC_START || s->in[0] != 0) {
         return stream_corrupt(s, "bad start of range coder data");
     }
-    for (i = 1; i < 5; i++) {
+    for (i = 1; i < RC_START; i++) {
         run.rc.code = (run.rc.code << 8) | s->in[i];
     }
-    run.rc.in = s->in + 5;
-    run.in_stop = in_stop;
-    if ((size_t)(s->in_end - in_stop) < SYMBOL_IN_MOST) {
-        run.in_stop = stream_left(s) < SYMBOL_IN_MOST ? NULL : s->in_end - SYMBOL_IN_MOST;
+    run.rc.in = s->in + RC_START;
+    if (s->in_end - in_stop < SYMBOL_IN_MOST) {
+        run.in_stop = s->in_end - MIN(stream_left(s), (size_t)SYMBOL_IN_MOST);
     }
     if (run.rc.in <= run.in_stop) {
         what = symbols_decode(z, &run);
     }
-    s->in = run.rc.in;
+    left = in_stop - run.rc.in;
 
-    /* So close to the end of all input, what is left goes on from a copy with zeros behind. */
-    if (!what && run.in_stop != in_stop && run.rc.in <= in_stop) {
-        size_t left = (size_t)(in_stop - run.rc.in);
-
-        BUILD_ASSERT(sizeof(z->tail) >= 2 * SYMBOL_IN_MOST + 1);
+    /* So close to the end of all input, symbols are decoded from a copy with zeros behind. */
+    if (!what && run.out < run.out_stop && left >= 0 && left <= SYMBOL_IN_MOST) {
+        BUILD_ASSERT(sizeof(z->tail) >= 2 * SYMBOL_IN_MOST);
         memset(z->tail, 0, sizeof(z->tail));
-        memcpy(z->tail, run.rc.in, left);
+        memcpy(z->tail, run.rc.in, (size_t)left);
         run.rc.in = z->tail;
         run.in_stop = z->tail + left;
         what = symbols_decode(z, &run);
-        s->in = run.rc.in <= run.in_stop ? in_stop - (run.in_stop - run.rc.in) : s->in_end;
+        left = run.in_stop - run.rc.in;
     }
+    s->in = in_stop - MAX(left, 0);
     s->out = run.out;
     if (what) {
         return stream_corrupt(s, what);
     }
-    if (run.rc.in > run.in_stop || run.out != run.out_stop) {
-        return stream_corrupt(s, "chunk ends before its data");
+    if (left < 0 || run.out < run.out_stop) {
+        return stream_corrupt(s, "chunk's input ends before its output");
     }
-    /* The encoder's last bits leave code at 0 when all bytes are in. */
-    if (run.rc.range < RANGE_LEAST && run.rc.in < run.in_stop) {
-        rc_normalize(&run.rc);
-        s->in++;
+    /* The encoder's last bits leave 0 in code once all bytes are in. */
+    if (run.rc.range < RANGE_LEAST && s->in < in_stop) {
+        run.rc.code = (run.rc.code << 8) | *s->in++;
     }
-    if (s->in != in_stop || run.rc.code != 0) {
-        return stream_corrupt(s, "chunk's data ends before the chunk");
+    if (s->in < in_stop || run.rc.code != 0) {
+        return stream_corrupt(s, "chunk's output ends before its input");
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-/* The LZMA decoder's state, shared by its symbol loop (lzma.c) and the chunks around it (lzma2.c). */
+/* The LZMA decoder's state, shared by its symbols (lzma.c) and the chunks around them (lzma2.c). */
 #ifndef LODGE_DECOMPRESS_LZMA_H
 #define LODGE_DECOMPRESS_LZMA_H
 
@@ -17,17 +17,17 @@ typedef uint16_t lzma_prob; /* how likely a zero bit is, of 2048 */
 
 struct lzma_length {
     lzma_prob is_long, is_longest;
-    lzma_prob low[LZMA_POS_STATES][8];  /* lengths 2..9 */
-    lzma_prob mid[LZMA_POS_STATES][8];  /* 10..17 */
-    lzma_prob high[256];                /* 18..273 */
+    lzma_prob low[LZMA_POS_STATES][8]; /* lengths 2..9 */
+    lzma_prob mid[LZMA_POS_STATES][8]; /* 10..17 */
+    lzma_prob high[256];               /* 18..273 */
 };
 
 /* All probabilities, and nothing else: lzma_reset() makes each of them even. */
 struct lzma_model {
     lzma_prob is_match[LZMA_STATES][LZMA_POS_STATES];
     lzma_prob is_rep[LZMA_STATES];
-    lzma_prob is_rep_other[LZMA_STATES];  /* not the latest distance */
-    lzma_prob is_rep_older[LZMA_STATES];  /* not the second latest either */
+    lzma_prob is_rep_other[LZMA_STATES]; /* not the latest distance */
+    lzma_prob is_rep_older[LZMA_STATES]; /* not the second latest either */
     lzma_prob is_rep_oldest[LZMA_STATES];
     lzma_prob is_rep_long[LZMA_STATES][LZMA_POS_STATES]; /* more than a single byte */
     struct lzma_length match_length, rep_length;
@@ -40,18 +40,18 @@ struct lzma_model {
 struct lzma {
     struct lzma_model model;
 
-    uint32_t rep[4];          /* the latest distances, latest first; 0 is the previous byte */
-    uint32_t state;           /* what the last symbols were */
+    uint32_t rep[4]; /* the latest distances, latest first; 0 is the previous byte */
+    uint32_t state;  /* what the last symbols were */
     uint32_t lc, lp_mask, pb_mask;
-    uint32_t dict_size;       /* no match reaches farther back than that */
-    const uint8_t *dict;      /* where the dictionary begins: the output since its last reset */
-    uint8_t tail[128];        /* the end of the input, see lzma_decode() */
+    uint32_t dict_size;  /* no match reaches farther back than that */
+    const uint8_t *dict; /* where the dictionary begins: the output since its last reset */
+    uint8_t tail[128];   /* the end of the input, see lzma_decode() */
 };
 
 /* Forgets all that was learned. */
 void lzma_reset(struct lzma *z);
 
-/* properties byte: (pb * 5 + lp) * 9 + lc; false where LZMA2 does not allow it. Takes effect after a reset. */
+/* A properties byte, (pb * 5 + lp) * 9 + lc; false where LZMA2 does not allow it. */
 MUST_CHECK bool lzma_set_properties(struct lzma *z, uint8_t properties);
 
 /**

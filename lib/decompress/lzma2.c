@@ -1,6 +1,6 @@
 /*
- * LZMA2: chunks of LZMA symbols or of plain bytes, each with its sizes, and with what is to be forgotten before it.
- * As described in The .xz File Format, "LZMA2", and in the LZMA SDK.
+ * LZMA2: chunks of LZMA symbols or of plain bytes, each with its sizes, and with what is to be
+ * forgotten before it. As described in The .xz File Format, "LZMA2", and in the LZMA SDK.
  */
 #include <lodge/string.h>
 

@@ -8,7 +8,7 @@
 #include <lodge/compiler.h>
 #include <lodge/errno.h>
 
-/* One decoding in progress. A decoder may keep these in locals as long as it stores them back in the end. */
+/* One decoding in progress. */
 struct stream {
     const uint8_t *in; /* next byte to read */
     const uint8_t *in_end;
@@ -16,9 +16,9 @@ struct stream {
     uint8_t *out_end;
     void *scratch; /* the decoder's own part of the workspace */
 
-    const char *what;   /* the error, in words */
-    const char *part;   /* what @number counts ("block"), or NULL: the error is in no numbered part */
-    uint64_t number;    /* from 1 */
+    const char *what; /* the error, in words */
+    const char *part; /* what @number counts ("block"), or NULL: the error is in no numbered part */
+    uint64_t number;  /* from 1 */
 };
 
 /* Each decodes every stream of its format that follows at s->in; at least one, or it fails. */
@@ -134,8 +134,8 @@ static ALWAYS_INLINE void literal_copy(uint8_t *to, const uint8_t *from, size_t 
 }
 
 /*
- * Repeats @len >= 1 bytes from @distance >= 1 bytes back. The source may run into what is being written: that is
- * how all these formats spell a repeated pattern. @end is the end of the buffer.
+ * Repeats @len >= 1 bytes from @distance >= 1 bytes back. The source may run into what is being
+ * written: that is how all these formats spell a repeated pattern. @end is the end of the buffer.
  */
 static ALWAYS_INLINE void match_copy(uint8_t *to, size_t distance, size_t len, const uint8_t *end)
 {

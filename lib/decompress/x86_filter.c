@@ -1,15 +1,18 @@
 /*
- * The x86 filter: before packing, the relative targets of CALL (E8) and JMP (E9) were made absolute, so that every
- * call of one function looks alike. Here they become relative again.
+ * The x86 filter: before packing, the relative targets of CALL (E8) and JMP (E9) were made
+ * absolute, so that every call of one function looks alike. Here they become relative again.
  *
- * Which E8 and E9 are instructions nobody knows; encoder and decoder only have to guess alike. A four-byte operand
- * is converted when its top byte is 00 or FF (a target within 16 MiB), unless an opcode byte shortly before casts
- * doubt: one whose own operand would overlap this one. The LZMA SDK's rules for that:
- *   - doubtful bytes are those of the last three positions, since the last conversion, that were not converted;
- *   - with two or more of them, or with one whose top byte was 00 or FF as well, there is no conversion;
- *   - with just one, its top byte lies inside our operand and is neither 00 nor FF. The encoder made sure that this
- *     still holds in what it wrote: where the sum would have made it 00 or FF, it complemented the bits up to and
- *     including that byte before adding, and so do we before subtracting.
+ * Which E8 and E9 are instructions nobody knows; encoder and decoder only have to guess alike. A
+ * four-byte operand is converted when its top byte is 00 or FF (a target within 16 MiB), unless an
+ * opcode byte shortly before casts doubt: one whose own operand would overlap this one. The LZMA
+ * SDK's rules for that:
+ * - doubt is cast by those in the last three positions, since the last conversion, that were not
+ *   converted themselves;
+ * - with two or more, or with one whose top byte was 00 or FF as well, nothing is converted;
+ * - with just one, its top byte lies inside our operand and is neither 00 nor FF, or else it would
+ *   have been converted. The encoder keeps that so: where its sum made that byte 00 or FF, it
+ *   complemented the sum up to and including that byte and added again. So does this file,
+ *   subtracting; as one complement makes the byte other than 00 and FF, there is never a second.
  */
 #include "x86_filter.h"
 
@@ -44,8 +47,9 @@ static ALWAYS_INLINE uint8_t *opcode_find(uint8_t *p, uint8_t *end)
 void x86_filter_undo(uint8_t *data, size_t len, uint32_t start)
 {
     uint8_t *p = data;
-    uint8_t *latest = data;           /* the latest doubtful byte, if any */
-    uint32_t doubts = 0, doubts_near = 0; /* bit n: n bytes before @latest there is one; one with a near top byte */
+    uint8_t *latest = data;   /* the latest opcode byte that was not converted, if any */
+    uint32_t doubts = 0;      /* bit n: there is one n bytes before @latest */
+    uint32_t doubts_near = 0; /* bit n: and its top byte is 00 or FF */
     uint8_t *end;
 
     if (len <= OPERAND_LEN) {

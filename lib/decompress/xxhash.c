@@ -1,4 +1,4 @@
-/* xxHash, 32 and 64 bits: xxHash fast digest algorithm, "XXH32 Algorithm Description" and "XXH64 ...". */
+/* xxHash with 32 and 64 bits: "xxHash fast digest algorithm", its two algorithm descriptions. */
 #include "checksum.h"
 #include "stream.h"
 

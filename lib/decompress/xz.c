@@ -1,6 +1,6 @@
 /*
- * The .xz container: streams of blocks, each with its filters and its check, and an index that counts them again.
- * Section names are those of The .xz File Format, version 1.1.0.
+ * The .xz container: streams of blocks, each with its filters and its check, and an index that
+ * counts them again. Section names are those of The .xz File Format, version 1.1.0.
  */
 #include <lodge/string.h>
 
@@ -21,7 +21,7 @@ static const uint8_t check_sizes[16] = { 0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32
 
 static const uint8_t header_magic[6] = { 0xFD, '7', 'z', 'X', 'Z', 0x00 };
 
-/* What index and blocks have to agree on. The hash runs over every block's pair of sizes, in order. */
+/* What index and blocks have to agree on: the hash runs over every block's sizes, in order. */
 struct tally {
     uint64_t count;
     uint64_t hash;
@@ -53,7 +53,7 @@ static void tally_add(struct tally *t, uint64_t unpadded_size, uint64_t size)
     t->count++;
 }
 
-/* "Multibyte Integers": 7 bits a byte, lowest first, in as few bytes as possible. Advances *p; false if it is none. */
+/* "Multibyte Integers": 7 bits a byte, lowest first, in as few bytes as possible. Advances *p. */
 static bool vli_decode(const uint8_t **p, const uint8_t *end, uint64_t *value)
 {
     unsigned int i;
@@ -117,7 +117,7 @@ static int block_header_decode(struct xz *xz, struct stream *s, struct block *b)
     if (stream_left(s) < len) {
         return stream_truncated(s);
     }
-    if (crc32_of(&xz->crc32, 0, s->in, len - 4) != load_le32(end)) {
+    if (crc32_of(&xz->crc32, s->in, len - 4) != load_le32(end)) {
         return stream_corrupt(s, "bad header CRC32");
     }
     flags = s->in[1];
@@ -158,7 +158,7 @@ static int check_verify(struct xz *xz, struct stream *s, enum check check, const
     case CHECK_NONE:
         break;
     case CHECK_CRC32:
-        if (crc32_of(&xz->crc32, 0, data, data_len) != load_le32(s->in)) {
+        if (crc32_of(&xz->crc32, data, data_len) != load_le32(s->in)) {
             what = "bad CRC32";
         }
         break;
@@ -183,7 +183,7 @@ static int check_verify(struct xz *xz, struct stream *s, enum check check, const
     return 0;
 }
 
-/* The bytes up to the next multiple of four since @start have to be zero: "Block Padding", "Index Padding". */
+/* "Block Padding", "Index Padding": zeros up to a multiple of four bytes since @start */
 static int padding_skip(struct stream *s, const uint8_t *start)
 {
     while ((s->in - start) % 4 != 0) {
@@ -273,7 +273,7 @@ static int index_decode(struct xz *xz, struct stream *s, const struct tally *blo
     if (stream_left(s) < 4) {
         return stream_truncated(s);
     }
-    if (crc32_of(&xz->crc32, 0, start, (size_t)(s->in - start)) != load_le32(s->in)) {
+    if (crc32_of(&xz->crc32, start, (size_t)(s->in - start)) != load_le32(s->in)) {
         return stream_corrupt(s, "bad CRC32 of the index");
     }
     s->in += 4;
@@ -293,7 +293,7 @@ static int footer_decode(struct xz *xz, struct stream *s, const uint8_t flags[2]
     if (p[10] != 'Y' || p[11] != 'Z') {
         return stream_corrupt(s, "bad stream footer");
     }
-    if (crc32_of(&xz->crc32, 0, p + 4, 6) != load_le32(p)) {
+    if (crc32_of(&xz->crc32, p + 4, 6) != load_le32(p)) {
         return stream_corrupt(s, "bad CRC32 of the stream footer");
     }
     if (((uint64_t)load_le32(p + 4) + 1) * 4 != index_len || memcmp(p + 8, flags, 2) != 0) {
@@ -319,7 +319,7 @@ static int one_stream(struct xz *xz, struct stream *s)
         return stream_corrupt(s, "bad magic number");
     }
     flags = s->in + 6;
-    if (crc32_of(&xz->crc32, 0, flags, 2) != load_le32(flags + 2)) {
+    if (crc32_of(&xz->crc32, flags, 2) != load_le32(flags + 2)) {
         return stream_corrupt(s, "bad CRC32 of the stream header");
     }
     if (flags[0] != 0 || (flags[1] & 0xF0) != 0) {

@@ -12,16 +12,15 @@
 #define DESCRIPTOR_SINGLE_SEGMENT 0x20
 #define DESCRIPTOR_RESERVED       0x08
 #define DESCRIPTOR_CHECKSUM       0x04
-#define DESCRIPTOR_DICTIONARY(d)  ((d) & 3)
+#define DESCRIPTOR_DICTIONARY(d)  ((d)&3)
 
 enum block_type { BLOCK_RAW, BLOCK_RLE, BLOCK_COMPRESSED, BLOCK_RESERVED };
-
-#define SIZE_UNKNOWN UINT64_MAX
 
 const size_t zstd_scratch = sizeof(struct zstd_block);
 
 struct frame {
-    uint64_t size; /* of the content, or SIZE_UNKNOWN */
+    bool sized;
+    uint64_t size; /* of the content, if sized */
     size_t block_most;
     bool checksum;
 };
@@ -76,7 +75,8 @@ static int header_decode(struct stream *s, struct frame *f)
     if (number_take(s, dictionary_len) != 0) {
         return stream_unsupported(s, "needs a dictionary");
     }
-    f->size = size_len ? number_take(s, size_len) + (size_len == 2 ? 256 : 0) : SIZE_UNKNOWN;
+    f->sized = size_len > 0;
+    f->size = number_take(s, size_len) + (size_len == 2 ? 256 : 0);
     if (!window_len) {
         window = f->size;
     }
@@ -139,7 +139,7 @@ static int frame_decode(struct zstd_block *z, struct stream *s)
     if (rc) {
         return rc;
     }
-    if (f.size != SIZE_UNKNOWN && f.size > stream_room(s)) {
+    if (f.sized && f.size > stream_room(s)) {
         return stream_full(s);
     }
     zstd_block_reset(z);
@@ -152,7 +152,7 @@ static int frame_decode(struct zstd_block *z, struct stream *s)
     }
     s->part = NULL;
     len = (size_t)(s->out - start);
-    if (f.size != SIZE_UNKNOWN && f.size != len) {
+    if (f.sized && f.size != len) {
         return stream_corrupt(s, "content size differs from the header's");
     }
     if (f.checksum) {

@@ -1,6 +1,6 @@
 /*
- * zstd's entropy-coded bitstreams, which are read backwards: from the last byte to the first, highest bit first. The
- * last byte's highest one bit only marks where the stream begins.
+ * zstd's entropy-coded bitstreams, which are read backwards: from the last byte to the first,
+ * highest bit first. The last byte's highest one bit only marks where the stream begins.
  */
 #ifndef LODGE_DECOMPRESS_ZSTD_BITS_H
 #define LODGE_DECOMPRESS_ZSTD_BITS_H

@@ -1,6 +1,6 @@
 /*
- * zstd's compressed blocks: a section of literals, and one of sequences, each of which copies some literals and then
- * repeats something earlier. Section names are those of RFC 8878.
+ * zstd's compressed blocks: a section of literals, and one of sequences, each of which copies some
+ * literals and then repeats something earlier. Section names are those of RFC 8878.
  */
 #include <lodge/string.h>
 
@@ -12,24 +12,24 @@ enum table_mode { TABLE_PREDEFINED, TABLE_RLE, TABLE_FSE, TABLE_REPEAT };
 
 /* "Literals Length Codes", "Match Length Codes", "Offset Codes" */
 static const struct fse_symbol literal_lengths[36] = {
-    { 0, 0 },     { 1, 0 },     { 2, 0 },      { 3, 0 },      { 4, 0 },      { 5, 0 },
-    { 6, 0 },     { 7, 0 },     { 8, 0 },      { 9, 0 },      { 10, 0 },     { 11, 0 },
-    { 12, 0 },    { 13, 0 },    { 14, 0 },     { 15, 0 },     { 16, 1 },     { 18, 1 },
-    { 20, 1 },    { 22, 1 },    { 24, 2 },     { 28, 2 },     { 32, 3 },     { 40, 3 },
-    { 48, 4 },    { 64, 6 },    { 128, 7 },    { 256, 8 },    { 512, 9 },    { 1024, 10 },
-    { 2048, 11 }, { 4096, 12 }, { 8192, 13 },  { 16384, 14 }, { 32768, 15 }, { 65536, 16 },
+    { 0, 0 },     { 1, 0 },     { 2, 0 },     { 3, 0 },      { 4, 0 },      { 5, 0 },
+    { 6, 0 },     { 7, 0 },     { 8, 0 },     { 9, 0 },      { 10, 0 },     { 11, 0 },
+    { 12, 0 },    { 13, 0 },    { 14, 0 },    { 15, 0 },     { 16, 1 },     { 18, 1 },
+    { 20, 1 },    { 22, 1 },    { 24, 2 },    { 28, 2 },     { 32, 3 },     { 40, 3 },
+    { 48, 4 },    { 64, 6 },    { 128, 7 },   { 256, 8 },    { 512, 9 },    { 1024, 10 },
+    { 2048, 11 }, { 4096, 12 }, { 8192, 13 }, { 16384, 14 }, { 32768, 15 }, { 65536, 16 },
 };
 
 static const struct fse_symbol match_lengths[53] = {
-    { 3, 0 },     { 4, 0 },      { 5, 0 },      { 6, 0 },      { 7, 0 },      { 8, 0 },
-    { 9, 0 },     { 10, 0 },     { 11, 0 },     { 12, 0 },     { 13, 0 },     { 14, 0 },
-    { 15, 0 },    { 16, 0 },     { 17, 0 },     { 18, 0 },     { 19, 0 },     { 20, 0 },
-    { 21, 0 },    { 22, 0 },     { 23, 0 },     { 24, 0 },     { 25, 0 },     { 26, 0 },
-    { 27, 0 },    { 28, 0 },     { 29, 0 },     { 30, 0 },     { 31, 0 },     { 32, 0 },
-    { 33, 0 },    { 34, 0 },     { 35, 1 },     { 37, 1 },     { 39, 1 },     { 41, 1 },
-    { 43, 2 },    { 47, 2 },     { 51, 3 },     { 59, 3 },     { 67, 4 },     { 83, 4 },
-    { 99, 5 },    { 131, 7 },    { 259, 8 },    { 515, 9 },    { 1027, 10 },  { 2051, 11 },
-    { 4099, 12 }, { 8195, 13 },  { 16387, 14 }, { 32771, 15 }, { 65539, 16 },
+    { 3, 0 },     { 4, 0 },     { 5, 0 },      { 6, 0 },      { 7, 0 },      { 8, 0 },
+    { 9, 0 },     { 10, 0 },    { 11, 0 },     { 12, 0 },     { 13, 0 },     { 14, 0 },
+    { 15, 0 },    { 16, 0 },    { 17, 0 },     { 18, 0 },     { 19, 0 },     { 20, 0 },
+    { 21, 0 },    { 22, 0 },    { 23, 0 },     { 24, 0 },     { 25, 0 },     { 26, 0 },
+    { 27, 0 },    { 28, 0 },    { 29, 0 },     { 30, 0 },     { 31, 0 },     { 32, 0 },
+    { 33, 0 },    { 34, 0 },    { 35, 1 },     { 37, 1 },     { 39, 1 },     { 41, 1 },
+    { 43, 2 },    { 47, 2 },    { 51, 3 },     { 59, 3 },     { 67, 4 },     { 83, 4 },
+    { 99, 5 },    { 131, 7 },   { 259, 8 },    { 515, 9 },    { 1027, 10 },  { 2051, 11 },
+    { 4099, 12 }, { 8195, 13 }, { 16387, 14 }, { 32771, 15 }, { 65539, 16 },
 };
 
 static const struct fse_symbol offsets[32] = {
@@ -44,13 +44,13 @@ static const struct fse_symbol offsets[32] = {
 
 /* "Default Distributions" */
 static const int16_t literal_lengths_default[36] = {
-    4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2,  2,
+    4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1,  1,  2,  2,
     2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1,
 };
 
 static const int16_t match_lengths_default[53] = {
-    1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1, 1,
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  -1, -1, -1, -1, -1, -1, -1,
+    1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  1,  1,  1,  1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1,
 };
 
 static const int16_t offsets_default[29] = {
@@ -89,9 +89,18 @@ static int target_overrun(struct stream *s, const struct target *t)
     return t->cut ? stream_full(s) : stream_corrupt(s, "block holds more than it may");
 }
 
+static struct literals literals_buffered(const struct zstd_block *z, size_t size)
+{
+    return (struct literals){
+        .at = z->literals,
+        .end = z->literals + size,
+        .readable = z->literals + sizeof(z->literals),
+    };
+}
+
 /* "Huffman-Coded Streams": one, or four whose sizes come first */
-static int huffman_streams(struct zstd_block *z, struct stream *s, const uint8_t *end,
-                           bool four, size_t size)
+static int huffman_streams(struct zstd_block *z, struct stream *s, const uint8_t *end, bool four,
+                           size_t size)
 {
     const uint8_t *in = s->in;
     size_t len[4], part, left, i;
@@ -146,8 +155,7 @@ static int literals_plain(struct zstd_block *z, struct stream *s, const uint8_t 
     s->in += header_len;
     if (type == LITERALS_RLE) {
         memset(z->literals, *s->in++, size);
-        *l = (struct literals){ z->literals, z->literals + size,
-                                z->literals + sizeof(z->literals) };
+        *l = literals_buffered(z, size);
         return 0;
     }
     if ((size_t)(end - s->in) < size) {
@@ -208,7 +216,7 @@ static int literals_decode(struct zstd_block *z, struct stream *s, const uint8_t
         return rc;
     }
     s->in = end;
-    *l = (struct literals){ z->literals, z->literals + size, z->literals + sizeof(z->literals) };
+    *l = literals_buffered(z, size);
     return 0;
 }
 
@@ -332,7 +340,7 @@ static ALWAYS_INLINE const char *sequence_execute(uint8_t *out, const uint8_t *b
     out += nr_literals;
     /* Offset 0 wraps around to one that is too large. */
     if (offset - 1 >= (size_t)(out - start)) {
-        return "match reaches back beyond the start";
+        return offset == 0 ? "match at distance 0" : "match reaches back beyond the start";
     }
     match_copy(out, offset, len, buffer_end);
     return NULL;
@@ -384,8 +392,11 @@ static int sequences_execute(struct zstd_block *z, struct stream *s, const uint8
         ml = entry_next(matches, &b, ml);
         of = entry_next(distances, &b, of);
         if (unlikely(backbits_overrun(&b))) {
-            return stream_corrupt(s, "sequences cut short");
+            break;
         }
+    }
+    if (backbits_overrun(&b)) {
+        return stream_corrupt(s, "sequences cut short");
     }
     if (!backbits_done(&b)) {
         return stream_corrupt(s, "sequences do not end where their stream does");

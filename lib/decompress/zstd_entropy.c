@@ -1,6 +1,6 @@
 /*
- * zstd's entropy codes: finite state entropy for sequences and for Huffman weights, Huffman for literals.
- * Section names are those of RFC 8878.
+ * zstd's entropy codes: finite state entropy for sequences and for Huffman weights, Huffman for
+ * literals. Section names are those of RFC 8878.
  */
 #include <lodge/string.h>
 
@@ -24,7 +24,7 @@ void fse_build(struct fse_table *t, uint16_t *next, const int16_t *counts, unsig
 {
     const unsigned int size = 1U << log;
     const unsigned int step = (size >> 1) + (size >> 3) + 3;
-    unsigned int high = size; /* states from here on hold the symbols that are rarer than one state */
+    unsigned int high = size; /* from here on there are symbols rarer than one state */
     unsigned int position = 0;
     unsigned int symbol, state;
 
@@ -46,7 +46,7 @@ void fse_build(struct fse_table *t, uint16_t *next, const int16_t *counts, unsig
     }
     for (state = 0; state < size; state++) {
         struct fse_entry *e = &t->entry[state];
-        uint16_t share = next[e->base]++; /* this state's number among its symbol's, from their count on */
+        uint16_t share = next[e->base]++; /* which of its symbol's states, from their count on */
         unsigned int bits = log - highest_bit(share);
 
         e->next_bits = (uint8_t)bits;
@@ -91,8 +91,8 @@ static uint32_t forebits_take(struct forebits *b, unsigned int n)
 }
 
 /*
- * A number from 0 to @most. In as many bits as @most has there is room for some more numbers than are needed, so
- * the lowest ones do with a bit less.
+ * A number from 0 to @most. In as many bits as @most has there is room for some more numbers than
+ * are needed, so the lowest ones do with a bit less.
  */
 static uint32_t forebits_take_upto(struct forebits *b, uint32_t most)
 {
@@ -162,8 +162,9 @@ static uint8_t fse_step(const struct fse_table *t, struct backbits *b, unsigned 
 }
 
 /*
- * "FSE Compression of Huffman Weights": two states take turns until one of them lacks the bits to go on; then each
- * has a last symbol to give, of which the one out of bits has given its own already.
+ * "FSE Compression of Huffman Weights": two states take turns until one of them lacks the bits to
+ * go on; then each has a last symbol to give, of which the one out of bits has given its own
+ * already.
  */
 static int weights_decode(struct entropy_scratch *scratch, struct stream *s, const uint8_t *end,
                           unsigned int *nr)
@@ -202,7 +203,7 @@ static int weights_decode(struct entropy_scratch *scratch, struct stream *s, con
     return 0;
 }
 
-/* "Converting from Tree Weights to Numbers of Bits", with the last weight, which goes without saying */
+/* "Huffman Tree Description": a code out of weights, the last of which goes without saying */
 static int huffman_build(struct huffman *h, struct entropy_scratch *scratch, struct stream *s,
                          unsigned int nr)
 {

@@ -7,10 +7,10 @@
 #define FSE_LOG_MAX     9
 #define FSE_SYMBOLS_MAX 53
 
-/* In one state: the symbol, as a base and how many bits to add to it, and what the next state is made of. */
+/* A state: its symbol, as a base and how many bits to add, and what the next state is made of. */
 struct fse_entry {
     uint32_t base;
-    uint16_t next;     /* the next state, plus next_bits more bits */
+    uint16_t next; /* the next state, plus next_bits more bits */
     uint8_t next_bits;
     uint8_t extra;
 };
