@@ -11,6 +11,7 @@
 struct vcpu;
 struct frame;
 struct rangeset;
+struct e820_entry;
 
 /*
  * The top of every CPU's stack. The hardware pushes a guest's frame so that it becomes the end of `regs`; whoever runs
@@ -22,7 +23,7 @@ struct cpu_info {
     uint32_t cpu;
     uint32_t unused;
     uint32_t *softirq_bits;         /* this CPU's pending softirqs: one load on the return path */
-    uint64_t spare;
+    uint32_t fault_vector, fault_error; /* the last exception in the hypervisor that a fixup mended */
 };
 /* The CPU aligns its frame to 16 bytes: it must end exactly where regs' pushed part does. */
 BUILD_ASSERT((sizeof(struct cpu_info) - offsetof(struct cpu_info, regs.es)) % 16 == 0);
@@ -115,7 +116,7 @@ struct domain_arch {
     uint64_t *pirq_eoi_map;
     bool auto_unmask;
     struct cpuid_policy *cpuid;
-    uint8_t *e820;                  /* memory map set by the toolstack */
+    struct e820_entry *e820;        /* memory map set by the toolstack */
     unsigned int nr_e820;
     bool relinquish_started;        /* domain_arch_relinquish */
     uint64_t relinquish_left;       /* frames of the page list not looked at yet */

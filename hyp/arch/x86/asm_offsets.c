@@ -41,7 +41,7 @@ void asm_offsets(void)
     OFFSET(VCPU_info, struct vcpu, info);
     OFFSET(VCPU_kernel_mode, struct vcpu, arch.kernel_mode);
     OFFSET(VCPU_callback_flags, struct vcpu, arch.callback_flags);
-    OFFSET(VCPU_nmi_pending, struct vcpu, arch.nmi_pending);
+    OFFSET(VCPU_nmi_state, struct vcpu, arch.nmi_state);
     OFFSET(VCPU_kernel_sp, struct vcpu, arch.kernel_sp);
     OFFSET(VCPU_syscall_callback, struct vcpu, arch.syscall_callback);
     OFFSET(VCPU_cr3_kernel, struct vcpu, arch.cr3_kernel);

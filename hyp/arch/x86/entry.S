@@ -487,7 +487,7 @@ vector = 0
         jmp     ist_common
         .elseif vector == 1
         jmp     db_common
-        .elseif vector < 32
+        .elseif vector < 32 || vector == 0x80
         jmp     trap_common
         .else
         jmp     irq_common

@@ -26,6 +26,7 @@
 #define HOLE_SLOT_END   272
 
 #define M2P_START        LAYOUT(0xffff800000000000)
+#define M2P_SIZE         LAYOUT(0x4000000000)
 #define M2P_RW_START     LAYOUT(0xffff828000000000)
 #define IMAGE_START      LAYOUT(0xffff82c000000000) /* the image is linked at IMAGE_START + IMAGE_PADDR */
 #define WINDOW_START     LAYOUT(0xffff82c100000000)

@@ -1,4 +1,7 @@
-/* include/lodge/string.h for a CPU without SSE: long runs by string instructions, eight bytes a step. */
+/*
+ * include/lodge/string.h for a CPU without SSE: long runs by string instructions, eight bytes a
+ * step.
+ */
 #include <lodge/string.h>
 #include <stdint.h>
 
@@ -137,7 +140,10 @@ char *strstr(const char *s, const char *what)
     return NULL;
 }
 
-/* What the compiler calls for __builtin_popcountll on the x86-64 baseline, which has no such instruction. */
+/*
+ * What the compiler calls for __builtin_popcountll on the x86-64 baseline, which has no such
+ * instruction.
+ */
 int __popcountdi2(int64_t v);
 int __popcountdi2(int64_t v)
 {

@@ -1,6 +1,7 @@
 /*
- * RAM before the heap. A list of free spans is cut down as memory is taken; what is left at the end becomes the heap.
- * The first MiB (firmware, legacy devices) and the image and modules never enter it.
+ * RAM before the heap. A list of free spans is cut down as memory is taken; what is left at the end
+ * becomes the heap. The first MiB (firmware, legacy devices) and the image and modules never enter
+ * it.
  */
 #include "boot/boot.h"
 #include "core/frame.h"

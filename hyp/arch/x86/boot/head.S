@@ -1,16 +1,19 @@
 /*
- * From the boot loader to C. Both multiboot protocols enter in 32-bit protected mode without paging; the checks that a
- * 64-bit hypervisor cannot do without are made here, where they can still be reported, then early page tables put
- * the image where it was linked and boot_start() takes over.
+ * From the boot loader to C. Both multiboot protocols enter in 32-bit protected mode without
+ * paging; what a 64-bit hypervisor cannot do without is checked here, where it can still be
+ * reported; then early page tables put the image where it was linked and boot_start() takes over.
  */
 #include "asm_offsets.h"
 #include "layout.h"
 
 #define PHYS(sym) ((sym) - IMAGE_START)
 
-/* Multiboot Specification 0.6.96, "The layout of Multiboot header"; Multiboot2 2.0, "The layout of Multiboot2 header". */
+/*
+ * Multiboot Specification 0.6.96, "The layout of Multiboot header"; Multiboot2 Specification 2.0,
+ * "The layout of Multiboot2 header".
+ */
 #define MB1_MAGIC       0x1badb002
-#define MB1_FLAGS       0x00010003 /* modules page-aligned, memory information, address fields valid */
+#define MB1_FLAGS       0x00010003 /* modules page-aligned, memory information, addresses valid */
 #define MB1_LOADER      0x2badb002
 #define MB2_MAGIC       0xe85250d6
 #define MB2_LOADER      0x36d76289
@@ -52,7 +55,8 @@ multiboot2_header:
         .long   MB2_MAGIC, 0, multiboot2_header_end - multiboot2_header
         .long   -(MB2_MAGIC + 0 + (multiboot2_header_end - multiboot2_header))
         .word   2, 0                    /* address */
-        .long   24, PHYS(multiboot2_header), PHYS(image_start), PHYS(image_load_end), PHYS(image_end)
+        .long   24, PHYS(multiboot2_header)
+        .long   PHYS(image_start), PHYS(image_load_end), PHYS(image_end)
         .word   3, 0                    /* entry address */
         .long   12, PHYS(boot_entry_multiboot)
         .balign 8
@@ -65,9 +69,12 @@ multiboot2_header:
         .long   8
 multiboot2_header_end:
 
-/* boot_entry_multiboot: Multiboot, "Machine state".
- * In: eax = the loader's magic number; ebx = physical address of its information; paging and interrupts off, flat segments
- *     of unknown selectors, no stack */
+/*
+ * boot_entry_multiboot: Multiboot, "Machine state".
+ * In:  eax = the loader's magic number; ebx = physical address of its information; paging and
+ *      interrupts off, flat segments of unknown selectors, no stack
+ * Out: boot_start() in 64-bit mode on the boot CPU's stack, on early page tables
+ */
         .globl  boot_entry_multiboot
 boot_entry_multiboot:
         cli
@@ -112,7 +119,10 @@ boot_entry_multiboot:
         test    $CPUID_NX, %edx
         jz      boot_refuse
 
-        /* The first 4 GiB at 0 and at DIRECTMAP_START, the first 1 GiB at IMAGE_START. boot_start() replaces all of it. */
+        /*
+         * The first 4 GiB at 0 and at DIRECTMAP_START, the first 1 GiB at IMAGE_START.
+         * boot_start() replaces all of it.
+         */
         mov     $PHYS(boot_l2), %edi
         mov     $EARLY_PTE_2M, %eax
         mov     $4 * 512, %ecx
@@ -146,9 +156,11 @@ boot_entry_multiboot:
         mov     %eax, %cr0
         ljmp    $BOOT_SEL_CODE64, $PHYS(boot_entry_64)
 
-/* boot_refuse: the machine cannot run the hypervisor. Says so on COM1 and on the VGA text screen, and ends as the word
- * noreboot asks: no console= was parsed yet, so both are told.
- * In: ebp = physical address of one line of text */
+/*
+ * boot_refuse: the machine cannot run the hypervisor. Says so on COM1 and on the VGA text screen,
+ * and ends as the word noreboot asks: no console= was parsed yet, so both are told.
+ * In:  ebp = physical address of one line of text
+ */
 boot_refuse:
         mov     $PHYS(com1_setup), %esi
 1:      lodsw                           /* al: register, ah: value */
@@ -272,14 +284,14 @@ boot_gdt_pointer:
         .word   . - boot_gdt - 1
         .long   PHYS(boot_gdt)
 
-com1_setup:                             /* register, value: 115200 baud, 8n1; ended by a negative register */
+com1_setup:     /* register, value: 115200 baud, 8n1; ended by a negative register */
         .byte   1, 0, 3, 0x80, 0, 1, 1, 0, 3, 3, 2, 7, 4, 3, 0xff, 0
 text_not_multiboot:
-        .asciz  "Lodge: boot: not started by a Multiboot or Multiboot2 loader; expected GRUB 2 or QEMU -kernel\r\n"
+        .asciz  "Lodge: boot: not started by a Multiboot loader; expected GRUB or QEMU\r\n"
 text_no_long_mode:
-        .asciz  "Lodge: boot: this CPU has no 64-bit mode (CPUID 0x80000001 edx bit 29); expected an x86-64 CPU\r\n"
+        .asciz  "Lodge: boot: this CPU has no 64-bit mode (long mode); expected an x86-64 CPU\r\n"
 text_no_nx:
-        .asciz  "Lodge: boot: this CPU has no no-execute pages (CPUID 0x80000001 edx bit 20); expected NX present and enabled in the firmware\r\n"
+        .asciz  "Lodge: boot: this CPU has no NX (no-execute pages); expected, and enabled\r\n"
 word_noreboot:
         .ascii  "noreboot"
 word_noreboot_end:

@@ -83,8 +83,9 @@ INIT_TEXT void memmap_sanitise(void)
 
 INIT_TEXT void memmap_report(void)
 {
-    static const char *const names[] = { "?", "RAM", "reserved", "ACPI data", "ACPI NVS",
-                                         "unusable" };
+    static const char *const names[] = {
+        "?", "RAM", "reserved", "ACPI data", "ACPI NVS", "unusable"
+    };
 
     for (unsigned int i = 0; i < boot_info.nr_map; i++) {
         const struct boot_range *r = &boot_info.map[i];

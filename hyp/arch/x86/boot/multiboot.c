@@ -1,7 +1,7 @@
 /*
- * Multiboot 1 and 2: from the loader's information to boot_info. The loader's memory may be anywhere below 4 GiB, where
- * the early direct map reaches. Sources: Multiboot Specification 0.6.96, "Boot information format"; Multiboot2
- * Specification 2.0, "Boot information".
+ * Multiboot 1 and 2: from the loader's information to boot_info. The loader's memory may be
+ * anywhere below 4 GiB, where the early direct map reaches. Sources: Multiboot Specification
+ * 0.6.96, "Boot information format"; Multiboot2 Specification 2.0, "Boot information".
  */
 #include "boot/boot.h"
 #include <lodge/string.h>
@@ -107,7 +107,10 @@ static INIT_TEXT const char *skip_word(const char *s)
     return skip_spaces(s);
 }
 
-/* The arguments alone. GRUB's generator for Xen writes the word "placeholder" where a name would stand. */
+/*
+ * The arguments alone. GRUB's generator for Xen writes the word "placeholder" where a name would
+ * stand.
+ */
 static INIT_TEXT void copy_cmdline(char *to, size_t room, const char *from)
 {
     static const char placeholder[] = "placeholder";
@@ -248,8 +251,7 @@ static INIT_TEXT void parse_mb2_tag(const struct mb2_tag *tag)
     }
 }
 
-static INIT_TEXT const struct mb2_tag *next_tag(const char *information,
-                                                const struct mb2_tag *tag)
+static INIT_TEXT const struct mb2_tag *next_tag(const char *information, const struct mb2_tag *tag)
 {
     uint32_t total = *(const uint32_t *)information;
     const char *at = tag ? (const char *)tag + ROUND_UP(tag->size, 8U) : information + 8;

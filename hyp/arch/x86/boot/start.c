@@ -48,7 +48,7 @@ static INIT_TEXT void check_input(void)
              MIN_RAM >> 20);
     }
     if (!boot_info.nr_modules) {
-        stop("boot: no kernel for domain 0; expected as the first module (QEMU: -initrd \"vmlinuz args,initrd\"; GRUB: module2 /vmlinuz args)");
+        stop("boot: no kernel module for domain 0; expected one (QEMU -initrd, GRUB module2)");
     }
 }
 

@@ -1,6 +1,7 @@
 /*
- * What a CPU executes first: copied by cpu/smp_boot.c to a page below 1 MiB, where the four words at the end are filled in.
- * In:  real mode, cs = page >> 4, ip = 0 (Intel SDM vol. 3A, "MP Initialization Protocol Algorithm for MP Systems")
+ * What a CPU executes first: copied by cpu/smp_boot.c to a page below 1 MiB, where the four words
+ * at the end are filled in. Intel SDM vol. 3A, "MP Initialization Protocol Algorithm for MP Systems".
+ * In:  real mode, cs = page >> 4, ip = 0
  * Out: ap_main() in 64-bit mode, on the stack at ap_stack_pointer
  */
 #include "asm.h"
@@ -19,7 +20,8 @@
 
         .section .rodata.trampoline, "a", @progbits
         .global trampoline_start, trampoline_end, trampoline_cr3, trampoline_gdt_base
-        .global trampoline_far32, trampoline_far64, trampoline_code32, trampoline_code64, trampoline_gdt
+        .global trampoline_far32, trampoline_far64, trampoline_code32, trampoline_code64
+        .global trampoline_gdt
 
         .code16
 trampoline_start:

@@ -1,6 +1,7 @@
 /*
- * Descriptors: AMD64 APM vol. 2, "Legacy Segment Descriptors" and "Long-Mode Segment Descriptors". Selectors are fixed by
- * public/arch-x86/xen-x86_64.h; the rest of the GDT's reserved page is ours (layout.h).
+ * Descriptors: AMD64 APM vol. 2, "Legacy Segment Descriptors" and "Long-Mode Segment Descriptors".
+ * Selectors are fixed by public/arch-x86/xen-x86_64.h; the rest of the GDT's reserved page is ours
+ * (layout.h).
  */
 #include "cpu/cpu.h"
 #include <lodge/errno.h>
@@ -37,7 +38,7 @@
 #define GDT_RESERVED_OFFSET (GDT_RESERVED_PAGE * PAGE_SIZE)
 #define GDT_LIMIT           (GDT_RESERVED_OFFSET + PAGE_SIZE - 1)
 
-/* public/arch-x86/xen-x86_64.h fixes nothing here; guests are told these types by Xen's ABI since 3.0: WB WT UC- UC WC WP. */
+/* WB WT UC- UC WC WP: the order that Xen's PV guests find, and may not change. */
 #define PAT_ENTRIES 0x050100070406ULL
 
 struct tss {
@@ -147,7 +148,8 @@ static void load_tables(unsigned int cpu)
                      : [tmp] "=&r"(old_cs)
                      : [cs] "i"(SEL_HYP_CODE)
                      : "memory");
-    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es\n\tmov %0, %%fs\n\tmov %0, %%gs\n\tmov %0, %%ss" ::"r"(0));
+    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es\n\tmov %0, %%ss" ::"r"(0));
+    __asm__ volatile("mov %0, %%fs\n\tmov %0, %%gs" ::"r"(0));
     __asm__ volatile("lidt %0" ::"m"(p) : "memory");
     __asm__ volatile("lldt %w0" ::"r"(0));
     __asm__ volatile("ltr %w0" ::"r"(SEL_TSS));
@@ -180,7 +182,10 @@ int cpu_tables_alloc(unsigned int cpu)
     return 0;
 }
 
-/* SMEP: the hypervisor never executes what a guest could write. SMAP would need every guest access bracketed. */
+/*
+ * SMEP: the hypervisor never executes what a guest could write. SMAP would need every guest access
+ * bracketed.
+ */
 static void control_init(void)
 {
     uint64_t cr4 = CR4_PAE | CR4_DE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;

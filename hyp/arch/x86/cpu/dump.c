@@ -1,6 +1,6 @@
 /*
- * Nothing here may fault or wait for a lock: it runs when something already went wrong, perhaps on the stack of a double
- * fault. Stacks are walked by frame pointers and never left.
+ * Nothing here may fault or wait for a lock: it runs when something already went wrong, perhaps on
+ * the stack of a double fault. Stacks are walked by frame pointers and never left.
  */
 #include "cpu/dump.h"
 #include "core/arch.h"
@@ -16,13 +16,15 @@
 
 const char *trap_name(unsigned int vector)
 {
+    /* clang-format off */
     static const char *const names[] = {
-        "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
-        "device not available", "double fault", "coprocessor overrun", "invalid TSS",
-        "segment not present", "stack fault", "general protection", "page fault", "reserved",
-        "x87 floating point", "alignment check", "machine check", "SIMD floating point",
-        "virtualization", "control protection",
+        "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range",
+        "invalid opcode", "device not available", "double fault", "coprocessor overrun",
+        "invalid TSS", "segment not present", "stack fault", "general protection", "page fault",
+        "reserved", "x87 floating point", "alignment check", "machine check",
+        "SIMD floating point", "virtualization", "control protection",
     };
+    /* clang-format on */
 
     return vector < ARRAY_SIZE(names) ? names[vector] : "interrupt";
 }

@@ -7,7 +7,10 @@
 
 void regs_show(const struct cpu_user_regs *regs);
 
-/* An exception that the hypervisor cannot have: reports it, the registers, the stack and what ran, and ends as noreboot asks. */
+/*
+ * An exception that the hypervisor cannot have: reports it, the registers, the stack and what ran,
+ * and ends as noreboot asks.
+ */
 NORETURN void fatal_trap(const struct cpu_user_regs *regs);
 
 /* "page fault" for 14; never NULL */

@@ -1,4 +1,7 @@
-/* Source: AMD64 APM vol. 3, "Obtaining Processor Information Via the CPUID Instruction"; Intel SDM vol. 2A, "CPUID". */
+/*
+ * Source: AMD64 APM vol. 3, "Obtaining Processor Information Via the CPUID Instruction"; Intel SDM
+ * vol. 2A, "CPUID".
+ */
 #include "cpu/features.h"
 #include <lodge/string.h>
 #include "cpu/insn.h"

@@ -1,4 +1,7 @@
-/* What this machine's CPUs can do: the boot CPU's CPUID, by the names of public/arch-x86/cpufeatureset.h. */
+/*
+ * What this machine's CPUs can do: the boot CPU's CPUID, by the names of
+ * public/arch-x86/cpufeatureset.h.
+ */
 #ifndef X86_CPU_FEATURES_H
 #define X86_CPU_FEATURES_H
 
@@ -12,10 +15,10 @@ enum cpu_vendor { VENDOR_OTHER, VENDOR_INTEL, VENDOR_AMD };
 struct cpu_host {
     uint32_t features[NR_FEATURE_WORDS]; /* word n of the feature set */
     uint32_t max_leaf, max_extended_leaf;
-    enum cpu_vendor vendor;              /* Hygon counts as AMD */
+    enum cpu_vendor vendor; /* Hygon counts as AMD */
     char vendor_name[13], brand[49];
     uint8_t family, model, stepping;
-    uint8_t address_bits;                /* physical */
+    uint8_t address_bits; /* physical */
 };
 
 extern struct cpu_host cpu_host;

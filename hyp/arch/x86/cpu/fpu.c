@@ -36,7 +36,8 @@ static void detect_xsave(void)
         fpu_host.xcr0 &= ~XCR0_AVX512;
     }
     write_xcr0(fpu_host.xcr0);
-    fpu_host.area_size = ROUND_UP(cpuid(0xd, 0).b, (uint32_t)FPU_AREA_ALIGN); /* for what is enabled */
+    /* ebx: bytes for what XCR0 enables now. */
+    fpu_host.area_size = ROUND_UP(cpuid(0xd, 0).b, (uint32_t)FPU_AREA_ALIGN);
     fpu_host.has_xsave = true;
     fpu_host.has_xsaveopt = cpu_has(XSAVEOPT);
 }
@@ -110,7 +111,8 @@ void fpu_area_sanitise(void *area, uint64_t xcr0)
     if (fpu_host.has_xsave) {
         memcpy(&present, (char *)area + XSAVE_HEADER, sizeof(present));
         present &= xcr0 & fpu_host.xcr0;
-        memset((char *)area + XSAVE_HEADER, 0, XSAVE_HEADER_LEN); /* standard format, nothing reserved */
+        /* Standard format, nothing reserved. */
+        memset((char *)area + XSAVE_HEADER, 0, XSAVE_HEADER_LEN);
         memcpy((char *)area + XSAVE_HEADER, &present, sizeof(present));
     }
 }
@@ -132,6 +134,5 @@ bool fpu_xcr0_valid(uint64_t xcr0)
     if ((xcr0 & XCR0_AVX) && !(xcr0 & XCR0_SSE)) {
         return false;
     }
-    return !(xcr0 & XCR0_AVX512) ||
-           ((xcr0 & XCR0_AVX512) == XCR0_AVX512 && (xcr0 & XCR0_AVX));
+    return !(xcr0 & XCR0_AVX512) || ((xcr0 & XCR0_AVX512) == XCR0_AVX512 && (xcr0 & XCR0_AVX));
 }

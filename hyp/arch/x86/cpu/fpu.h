@@ -1,24 +1,24 @@
 /*
- * Floating-point and vector state. The hypervisor itself never uses these registers; they hold the running guest's.
- * Source: AMD64 APM vol. 2, "Saving Media and x87 State".
+ * Floating-point and vector state. The hypervisor itself never uses these registers; they hold the
+ * running guest's. Source: AMD64 APM vol. 2, "Saving Media and x87 State".
  */
 #ifndef X86_CPU_FPU_H
 #define X86_CPU_FPU_H
 
 #include <lodge/types.h>
 
-#define FPU_AREA_ALIGN   64
+#define FPU_AREA_ALIGN    64
 #define FPU_MXCSR_DEFAULT 0x1f80U
 #define FPU_FCW_DEFAULT   0x37fU
-#define XCR0_X87         0x1ULL
-#define XCR0_SSE         0x2ULL
-#define XCR0_AVX         0x4ULL
+#define XCR0_X87          0x1ULL
+#define XCR0_SSE          0x2ULL
+#define XCR0_AVX          0x4ULL
 
 struct fpu_host {
     bool has_xsave, has_xsaveopt;
-    uint64_t xcr0;         /* every component that may be enabled; what a CPU runs with until a guest asks for less */
-    uint32_t area_size;    /* of all of them, or of FXSAVE's 512 bytes */
-    uint32_t mxcsr_mask;   /* bits that a guest may set: others fault in fpu_restore() */
+    uint64_t xcr0;       /* every component that may be enabled; a CPU's value at boot */
+    uint32_t area_size;  /* of all of them, or of FXSAVE's 512 bytes */
+    uint32_t mxcsr_mask; /* bits that a guest may set: others fault in fpu_restore() */
 };
 
 extern struct fpu_host fpu_host;
@@ -34,13 +34,16 @@ static inline size_t fpu_area_size(void)
 void fpu_area_reset(void *area);
 
 /*
- * Registers to memory and back. CR0.TS is clear. With XSAVE, the components that XCR0 enables now. What a guest supplied
- * was checked with fpu_area_sanitise(): a bad area would fault here.
+ * Registers to memory and back. CR0.TS is clear. With XSAVE, the components that XCR0 enables now.
+ * What a guest supplied was checked with fpu_area_sanitise(): a bad area would fault here.
  */
 void fpu_save(void *area);
 void fpu_restore(const void *area);
 
-/* Makes an area of foreign origin loadable: reserved MXCSR bits, XSAVE header. xcr0: the components it may hold. */
+/*
+ * Makes an area of foreign origin loadable: reserved MXCSR bits, XSAVE header. xcr0: the components
+ * it may hold.
+ */
 void fpu_area_sanitise(void *area, uint64_t xcr0);
 
 /* XCR0 changes only where XSAVE is there. xcr0: a legal combination within fpu_host.xcr0. */

@@ -1,6 +1,6 @@
 /*
- * The machine's end: halt, reboot, power off. The other CPUs stop first, so that none goes on with half a machine; each way
- * to reset may do nothing, so that the next one follows.
+ * The machine's end: halt, reboot, power off. The other CPUs stop first, so that none goes on with
+ * half a machine; each way to reset may do nothing, so that the next one follows.
  */
 #include "core/arch.h"
 #include "core/log.h"
@@ -12,7 +12,7 @@
 #define KEYBOARD_STATUS 0x64
 #define KEYBOARD_BUSY   0x02
 #define KEYBOARD_RESET  0xfe
-#define RESET_PORT      0xcf9 /* "Reset Control Register" of Intel's chipsets, and of others since */
+#define RESET_PORT      0xcf9 /* "Reset Control Register" of Intel's chipsets and later others */
 #define RESET_HARD      0x02
 #define RESET_GO        0x06
 #define TRIES           1000
@@ -59,14 +59,18 @@ NORETURN void arch_machine_reboot(void)
     acpi_reset();
     reset_by_keyboard();
     reset_by_chipset();
-    /* An exception that cannot be delivered, nor the one that this is, shuts an x86 down; chipsets answer with a reset. */
+    /*
+     * An exception that cannot be delivered, nor the one that this is, shuts an x86 down; chipsets
+     * answer with a reset.
+     */
     __asm__ volatile("lidt %0\n\tint3" ::"m"(no_idt));
     arch_machine_halt();
 }
 
 /*
- * The values that switch the machine off stand in AML, which is domain 0's to read: it hands them over with
- * XENPF_enter_acpi_sleep, and does not come here. Who does come has not; so the machine halts, as Xen's does.
+ * The values that switch the machine off stand in AML, which is domain 0's to read: it hands them
+ * over with XENPF_enter_acpi_sleep, and does not come here. Who does come has not; so the machine
+ * halts, as Xen's does.
  */
 NORETURN void arch_machine_power_off(void)
 {

@@ -12,8 +12,9 @@
 #define STOP_WAIT_US 20000U
 
 /*
- * One call at a time. `busy` is not a spinlock: who waits for it must go on serving the holder, which may wait for the
- * waiter. fn and arg are written before a bit of pending is set, and read after it was seen.
+ * One call at a time. `busy` is not a spinlock: who waits for it must go on serving the holder,
+ * which may wait for the waiter. fn and arg are written before a bit of pending is set, and read
+ * after it was seen.
  */
 static struct {
     bool busy;
@@ -111,7 +112,10 @@ void arch_cpu_poke(unsigned int cpu)
     apic_send_ipi(cpu, VECTOR_POKE);
 }
 
-/* STI holds interrupts off for one more instruction: none can slip in between the test and the halt. */
+/*
+ * STI holds interrupts off for one more instruction: none can slip in between the test and the
+ * halt.
+ */
 void arch_cpu_idle(void)
 {
     if (softirq_pending()) {

@@ -4,14 +4,21 @@
 
 #include "core/cpumap.h"
 
-void smp_prepare(void);   /* boot allocator: memory below 1 MiB and 4 GiB that the start needs */
-void smp_init(void);      /* interrupt vectors can be registered: from now on arch_call_cpus() reaches others */
-void smp_start_all(void); /* every CPU that ACPI lists, up to maxcpus=. Time and scheduler work; interrupts on */
+void smp_prepare(void); /* boot allocator: memory below 1 MiB and 4 GiB that the start needs */
+void smp_init(void);    /* interrupt vectors can be registered: arch_call_cpus() works from now */
+/* Every CPU that ACPI lists, up to maxcpus=. Time and scheduler work; interrupts are on. */
+void smp_start_all(void);
 
-/* One step of waiting for another CPU: does what is asked of this one meanwhile, so that two that wait do not wait for ever. */
+/*
+ * One step of waiting for another CPU: does what is asked of this one meanwhile, so that two that
+ * wait do not wait for ever.
+ */
 void smp_serve(void);
 
-/* For the end: the other CPUs stop where they are, by interrupt, then by NMI. Returns when they have or will not. */
+/*
+ * For the end: the other CPUs stop where they are, by interrupt, then by NMI. Returns when they
+ * have or will not.
+ */
 void smp_stop_others(void);
 /* Called on every NMI, first of all: does not return if smp_stop_others() sent it. */
 void smp_stop_check(void);

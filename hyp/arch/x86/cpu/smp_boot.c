@@ -1,7 +1,8 @@
 /*
- * Starting the other CPUs. Each begins in real mode on a page below 1 MiB (boot/trampoline.S), climbs to 64-bit mode on a
- * page table of its own that shows that page where it lies, and arrives in ap_main() on its stack.
- * Source: Intel SDM vol. 3A, "Multiple-Processor (MP) Initialization"; AMD64 APM vol. 2, "Multiple-Processor Initialization".
+ * Starting the other CPUs. Each begins in real mode on a page below 1 MiB (boot/trampoline.S),
+ * climbs to 64-bit mode on a page table of its own that shows that page where it lies, and arrives
+ * in ap_main() on its stack. Source: Intel SDM vol. 3A, "Multiple-Processor (MP) Initialization";
+ * AMD64 APM vol. 2, "Multiple-Processor Initialization".
  */
 #include "cpu/smp.h"
 #include <lodge/errno.h>
@@ -45,8 +46,8 @@ OPTION_BOOL("nosmp", opt_nosmp);
 
 static uint64_t trampoline_maddr; /* 0: no page below 1 MiB */
 static uint64_t *ap_l4;
-static unsigned int starting;     /* the CPU being started */
-static bool arrived, online;      /* release by that CPU, acquire by the boot CPU */
+static unsigned int starting; /* the CPU being started */
+static bool arrived, online;  /* release by that CPU, acquire by the boot CPU */
 
 static INIT_TEXT uint64_t find_low_page(void)
 {

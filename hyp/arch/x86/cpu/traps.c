@@ -20,6 +20,9 @@ enum trap_vector {
 
 #define ERROR_CODE_IDT 2U /* selector error codes: the index is an IDT vector */
 #define DR6_DEFAULT    0xffff0ff0UL
+#define DR6_STATUS     0x0000e00fUL
+#define VECTOR_INT80   0x80
+#define INT_LENGTH     2 /* cd 80 */
 
 static void hypervisor_trap(struct cpu_user_regs *regs, unsigned int vector)
 {
@@ -31,6 +34,8 @@ static void hypervisor_trap(struct cpu_user_regs *regs, unsigned int vector)
     }
     fixup = extable_search(regs->rip);
     if (fixup) {
+        cpu_info()->fault_vector = vector;
+        cpu_info()->fault_error = regs->error_code;
         regs->rip = fixup;
         return;
     }
@@ -61,7 +66,9 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addr
         if (fault_in_hole(v, address)) {
             return;
         }
-        error &= ~PFEC_PRESENT; /* nothing that a guest need know is there */
+        if (address >= M2P_START + M2P_SIZE) {
+            error &= ~PFEC_PRESENT; /* nothing that a guest need know is there */
+        }
     } else if (v->arch.kernel_mode &&
                (error & (PFEC_PRESENT | PFEC_WRITE | PFEC_RESERVED)) == (PFEC_PRESENT | PFEC_WRITE) &&
                pv_emulate_pt_write(v, address, regs)) {
@@ -93,8 +100,7 @@ static void debug_trap(struct vcpu *v)
 
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
     __asm__ volatile("mov %0, %%dr6" ::"r"(DR6_DEFAULT));
-    v->arch.dr[6] |= dr6 & 0xe00f;
-    v->arch.dr[6] = (v->arch.dr[6] & ~0xfULL) | (dr6 & 0xf) | DR6_DEFAULT;
+    v->arch.dr[6] |= dr6 & DR6_STATUS; /* sticky, as the CPU's: the guest clears it */
     pv_inject_trap(TRAP_DB, 0);
 }
 
@@ -132,6 +138,16 @@ void traps_init(void)
     softirq_register(SOFTIRQ_ARCH, nmi_to_dom0);
 }
 
+static void int80(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    if (TI_GET_DPL(&v->arch.traps[VECTOR_INT80]) >= (v->arch.kernel_mode ? 1 : 3)) {
+        pv_inject_software(VECTOR_INT80);
+    } else {
+        regs->rip -= INT_LENGTH;
+        pv_inject_trap(TRAP_GP, VECTOR_INT80 << 3 | ERROR_CODE_IDT);
+    }
+}
+
 static void guest_trap(struct cpu_user_regs *regs, unsigned int vector)
 {
     struct vcpu *v = current;
@@ -158,6 +174,9 @@ static void guest_trap(struct cpu_user_regs *regs, unsigned int vector)
         break;
     case TRAP_NM:
         device_not_available(v);
+        break;
+    case VECTOR_INT80: /* the one software interrupt that needs no decoding: 32-bit system calls of old */
+        int80(v, regs);
         break;
     default:
         pv_inject_trap(vector, regs->error_code);

@@ -1,6 +1,7 @@
 /*
- * Flushing by request. "Forget the guests' translations" needs no message: the requester notes the clock, marks the CPUs,
- * interrupts them, and waits until each has flushed since, be it for a reason of its own. The rest goes by arch_call_cpus.
+ * Flushing by request. "Forget the guests' translations" needs no message: the requester notes the
+ * clock, marks the CPUs, interrupts them, and waits until each has flushed since, be it for a
+ * reason of its own. The rest goes by arch_call_cpus.
  */
 #include "mm/flush.h"
 #include "mm/flush_private.h"
@@ -15,7 +16,10 @@ DEFINE_DECLARED_PER_CPU(tlb_flush_time);
 
 static cpumap_t wanted; /* CPUs asked to flush and not seen to have begun; atomic */
 
-/* Interrupt, or a CPU that waits. Cleared before the flush begins: a later request will be served again. */
+/*
+ * Interrupt, or a CPU that waits. Cleared before the flush begins: a later request will be served
+ * again.
+ */
 void flush_serve(void)
 {
     unsigned int cpu = arch_cpu_id();

@@ -18,7 +18,8 @@
 
 uint64_t *hyp_l4;
 
-static struct spinlock map_lock = SPINLOCK_INIT(RANK_M2P); /* all tables below hyp_l4, and ioremap_next */
+/* All tables below hyp_l4, and ioremap_next. */
+static struct spinlock map_lock = SPINLOCK_INIT(RANK_M2P);
 static uint64_t ioremap_next = IOREMAP_START;
 
 static uint64_t *table_alloc(void)
@@ -33,7 +34,10 @@ static uint64_t *table_alloc(void)
     return table;
 }
 
-/* The entry for va in the table of `level`; tables on the way are made if `make`. NULL: absent, a large page, no memory. */
+/*
+ * The entry for va in the table of `level`; tables on the way are made if `make`. NULL: absent, a
+ * large page, no memory.
+ */
 static uint64_t *walk(uint64_t va, unsigned int level, bool make)
 {
     uint64_t *table = hyp_l4;

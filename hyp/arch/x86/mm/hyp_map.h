@@ -1,4 +1,6 @@
-/* Building the hypervisor's page tables; what the rest of the world needs of them is in mm/page.h. */
+/*
+ * Building the hypervisor's page tables; what the rest of the world needs of them is in mm/page.h.
+ */
 #ifndef X86_MM_HYP_MAP_H
 #define X86_MM_HYP_MAP_H
 
@@ -10,7 +12,10 @@ void hyp_map_boot(uint64_t va, uint64_t maddr, uint64_t size, uint64_t flags);
 /* Changes the attributes of 4 KiB pages that are mapped; flushes every CPU's TLB. */
 void hyp_protect(uint64_t va, uint64_t nr_frames, uint64_t flags);
 
-/* mm/mm_init.c: builds hyp_l4 (direct map, image) and switches to it; then frame table and M2P. Boot CPU, once. */
+/*
+ * mm/mm_init.c: builds hyp_l4 (direct map, image) and switches to it; then frame table and M2P.
+ * Boot CPU, once.
+ */
 void mm_build_tables(void);
 void mm_build_frametable(void);
 

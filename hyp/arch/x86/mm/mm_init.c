@@ -1,6 +1,7 @@
 /*
- * The final address space (layout.h), built once by the boot CPU: first what is reachable from the early tables, whose
- * direct map ends at 4 GiB; then, on the new tables, the frame table and the M2P, which may lie anywhere.
+ * The final address space (layout.h), built once by the boot CPU: first what is reachable from the
+ * early tables, whose direct map ends at 4 GiB; then, on the new tables, the frame table and the
+ * M2P, which may lie anywhere.
  */
 #include "mm/hyp_map.h"
 #include <lodge/bitmap.h>
@@ -31,7 +32,10 @@ bool frame_valid(mfn_t mfn)
     return mfn.n < max_frame && bitmap_test(frametable_pieces, mfn.n / FRAMES_PER_PIECE);
 }
 
-/* A piece of the direct map. The image's code and constants are read-only through this door, too, but for .text.stubs. */
+/*
+ * A piece of the direct map. The image's code and constants are read-only through this door, too,
+ * but for .text.stubs.
+ */
 static INIT_TEXT void map_direct(uint64_t start, uint64_t end)
 {
     uint64_t ro_start = image_to_maddr(image_stubs_end), ro_end = image_to_maddr(image_rodata_end);
@@ -46,7 +50,10 @@ static INIT_TEXT void map_direct(uint64_t start, uint64_t end)
     }
 }
 
-/* RAM by whole pages, ACPI tables with the pages that they touch; neighbours together, for the sake of large pages. */
+/*
+ * RAM by whole pages, ACPI tables with the pages that they touch; neighbours together, for the sake
+ * of large pages.
+ */
 static INIT_TEXT void map_all_ram(void)
 {
     uint64_t from = LOW_END, to = LOW_END;
@@ -152,7 +159,9 @@ INIT_TEXT void mm_build_frametable(void)
         back_range(MFN(start >> PAGE_SHIFT), MFN(end >> PAGE_SHIFT));
     }
 
-    /* Nobody's RAM or a device's until somebody says more; what a device decodes, domain 0 may map. */
+    /*
+     * Nobody's RAM or a device's until somebody says more; what a device decodes, domain 0 may map.
+     */
     for (uint64_t i = 0, next; i < max_frame; i = next) {
         next = MIN((i / FRAMES_PER_PIECE + 1) * FRAMES_PER_PIECE, max_frame);
         if (frame_valid(MFN(i))) {

@@ -176,8 +176,8 @@ void pv_syscall_fault(void)
 
 void pv_return_fault(void)
 {
-    /* The mode is already that of the frame; the kernel learns of it on its own stack. */
-    pv_inject_failsafe();
+    /* The mode is already that of the frame: as if the instruction there had faulted. */
+    pv_inject_trap(cpu_info()->fault_vector, cpu_info()->fault_error);
 }
 
 /* public/arch-x86/xen-x86_64.h, struct iret_context: the general form of entry.S's hypercall_iret_fast. */

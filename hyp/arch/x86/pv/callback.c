@@ -146,18 +146,17 @@ long hypercall_callback_op(uint64_t cmd, uint64_t gva, uint64_t a3, uint64_t a4,
     }
 }
 
-/* The form before callback_op: three addresses at once. */
+/* The form before callback_op: three addresses at once. One that cannot be is left as it was, without a word. */
 long hypercall_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t a4, uint64_t a5)
 {
-    struct vcpu *v = current;
+    struct callback_register reg[] = { { .type = CALLBACKTYPE_event, .address = event },
+                                       { .type = CALLBACKTYPE_failsafe, .address = failsafe },
+                                       { .type = CALLBACKTYPE_syscall, .address = syscall } };
 
     (void)a4, (void)a5;
-    if (!address_canonical(event) || !address_canonical(failsafe) || !address_canonical(syscall)) {
-        return -EINVAL;
+    for (unsigned int i = 0; i < ARRAY_SIZE(reg); i++) {
+        (void)callback_register(current, &reg[i]);
     }
-    v->arch.event_callback = event;
-    v->arch.failsafe_callback = failsafe;
-    v->arch.syscall_callback = syscall;
     return 0;
 }
 

@@ -12,7 +12,7 @@
 #define DR6_WRITABLE  0x0000e00fUL
 #define DR7_FIXED     0x00000400UL
 #define DR7_GD        0x00002000UL
-#define DR7_RESERVED  0xffff0000d800UL /* bits 11, 12, 14, 15 and above 31, but for GD */
+#define DR7_RESERVED  0x0000d800UL /* bits 11, 12, 14, 15 */
 #define DR7_ENABLED   0xffUL
 
 /* User GS: the inactive one while the kernel runs. A selector that the CPU refuses is replaced by NUL. */
@@ -102,6 +102,9 @@ int pv_debugreg_set(struct vcpu *v, unsigned int reg, uint64_t value)
         }
         __attribute__((fallthrough)); /* an old name */
     case 6:
+        if (value >> 32) {
+            return -EINVAL;
+        }
         v->arch.dr[6] = (value & DR6_WRITABLE) | DR6_FIXED;
         return 0;
     case 5:
@@ -110,6 +113,9 @@ int pv_debugreg_set(struct vcpu *v, unsigned int reg, uint64_t value)
         }
         __attribute__((fallthrough));
     case 7:
+        if (value >> 32) {
+            return -EINVAL;
+        }
         value = (value & ~DR7_RESERVED) | DR7_FIXED;
         if (value & DR7_GD) {
             return -EPERM;
@@ -146,10 +152,8 @@ int pv_debugreg_get(const struct vcpu *v, unsigned int reg, uint64_t *value)
 
 long hypercall_set_debugreg(uint64_t reg, uint64_t value, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    int rc = pv_debugreg_set(current, (unsigned int)reg, value);
-
     (void)a3, (void)a4, (void)a5;
-    return rc == -ENODEV ? -EINVAL : rc;
+    return pv_debugreg_set(current, (unsigned int)reg, value);
 }
 
 /* The value is the result: an error cannot be told from one. */
@@ -158,5 +162,5 @@ long hypercall_get_debugreg(uint64_t reg, uint64_t a2, uint64_t a3, uint64_t a4,
     uint64_t value;
 
     (void)a2, (void)a3, (void)a4, (void)a5;
-    return pv_debugreg_get(current, (unsigned int)reg, &value) ? -EINVAL : (long)value;
+    return pv_debugreg_get(current, (unsigned int)reg, &value) ? -ENODEV : (long)value;
 }

@@ -12,9 +12,13 @@
 #include "entry.h"
 #include "mm/page.h"
 #include "pv/bounce.h"
+#include "pv/cpuid.h"
 #include "pv/pv.h"
 
 #define STUB_SIZE 64
+#define SYSCALL_LENGTH 2
+#define TRAP_UD 6
+#define TRAP_GP 13
 /* What SYSCALL clears in rflags: interrupts stay off until the stack is ours. */
 #define SYSCALL_FLAGS_MASK (RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC)
 
@@ -55,6 +59,7 @@ void pv_cpu_init(unsigned int cpu)
 {
     struct cpu_info *info = cpu_info();
 
+    pv_cpuid_init();
     info->softirq_bits = &per_cpu(softirq_bits, cpu);
     stub_write(stubs[cpu][0], info, syscall_entry);
     stub_write(stubs[cpu][1], info, compat_syscall_entry);
@@ -73,23 +78,26 @@ void pv_cpu_init(unsigned int cpu)
  * A 32-bit user's fast system call. The kernel that did not register the callback gets what a CPU without the instruction
  * would give: #UD, or #GP for SYSENTER.
  */
-static void compat_call(uint64_t callback, uint8_t masks, unsigned int fault)
+void pv_compat_syscall(void)
 {
     struct vcpu *v = current;
 
-    if (callback) {
-        pv_inject_callback(callback, v->arch.callback_flags & masks, "32-bit system call");
+    if (v->arch.syscall32_callback) {
+        pv_inject_callback(v->arch.syscall32_callback, v->arch.callback_flags & CALLBACK_MASKS_SYSCALL32,
+                           "32-bit system call");
     } else {
-        pv_inject_trap(fault, 0);
+        guest_regs()->rip -= SYSCALL_LENGTH;
+        pv_inject_trap(TRAP_UD, 0);
     }
-}
-
-void pv_compat_syscall(void)
-{
-    compat_call(current->arch.syscall32_callback, CALLBACK_MASKS_SYSCALL32, 6);
 }
 
 void pv_sysenter(void)
 {
-    compat_call(current->arch.sysenter_callback, CALLBACK_MASKS_SYSENTER, 13);
+    struct vcpu *v = current;
+
+    if (v->arch.sysenter_callback) {
+        pv_inject_callback(v->arch.sysenter_callback, v->arch.callback_flags & CALLBACK_MASKS_SYSENTER, "SYSENTER");
+    } else {
+        pv_inject_trap(TRAP_GP, 0);
+    }
 }

@@ -5,12 +5,14 @@
 #include <lodge/string.h>
 #include <xen/arch-x86/cpuid.h>
 #include "core/domain.h"
+#include "core/frame.h"
 #include "core/version.h"
 #include "cpu/features.h"
 #include "cpu/fpu.h"
 #include "cpu/insn.h"
 #include "cpu/msr.h"
 #include "platform/time.h"
+#include "pv/cpuid.h"
 #include "pv/pv.h"
 
 #define BIT(name) (1U << (XEN_X86_FEATURE_##name % 32))
@@ -50,6 +52,37 @@ static const uint32_t pv_features[NR_FEATURE_WORDS] = {
 #define PV_MAX_EXTENDED_LEAF 0x80000021U
 #define XSTATE_AREA_LEGACY   576U
 
+/* Asks the CPU for it where it has the choice. AMD, "Software techniques for managing speculation": DE_CFG bit 1. */
+static bool lfence_make_serialising(void)
+{
+    uint64_t cfg;
+
+    if (cpu_host.vendor != VENDOR_AMD) {
+        return false;
+    }
+    if (cpu_has(LFENCE_DISPATCH)) {
+        return true;
+    }
+    if (!rdmsr_safe(MSR_AMD_DE_CFG, &cfg)) {
+        return false;
+    }
+    return cfg & DE_CFG_LFENCE_SERIALISE ||
+           (wrmsr_safe(MSR_AMD_DE_CFG, cfg | DE_CFG_LFENCE_SERIALISE) && rdmsr_safe(MSR_AMD_DE_CFG, &cfg) &&
+            cfg & DE_CFG_LFENCE_SERIALISE);
+}
+
+static bool lfence_serialises;
+
+void pv_cpuid_init(void)
+{
+    lfence_serialises = lfence_make_serialising();
+}
+
+bool cpu_lfence_serialises(void)
+{
+    return lfence_serialises;
+}
+
 static uint32_t feature_word(unsigned int word)
 {
     return cpu_host.features[word] & pv_features[word];
@@ -57,23 +90,28 @@ static uint32_t feature_word(unsigned int word)
 
 static void leaf_1(struct vcpu *v, struct cpuid_regs *r)
 {
-    r->b = (r->b & 0x0000ffff) | v->id << 25 | 1U << 16;
+    r->b = (r->b & 0x00ffffff) | v->id << 25;
     r->c = feature_word(1) | BIT(HYPERVISOR);
     if (r->c & BIT(XSAVE) && v->arch.cr4_guest & CR4_OSXSAVE) {
         r->c |= BIT(OSXSAVE);
     }
     r->d = feature_word(0);
+    if (cpu_host.vendor == VENDOR_AMD) {
+        r->d &= ~BIT(SEP); /* not in long mode */
+    }
 }
 
 static void leaf_7(uint32_t subleaf, struct cpuid_regs *r)
 {
+    uint32_t max = cpu_host.max_leaf >= 7 ? MIN(cpuid(7, 0).a, 1U) : 0;
+
     *r = (struct cpuid_regs){ 0 };
     if (subleaf == 0) {
-        r->a = 1;
+        r->a = max;
         r->b = feature_word(5);
         r->c = feature_word(6);
         r->d = feature_word(9);
-    } else if (subleaf == 1) {
+    } else if (subleaf == 1 && max >= 1) {
         r->a = feature_word(10);
     }
 }
@@ -124,6 +162,15 @@ static void leaf_extended_8(struct cpuid_regs *r)
     r->d = 0;
 }
 
+/* AMD: at least up to the leaf that says that LFENCE serialises, which cpu_init() saw to. */
+static uint32_t max_extended_leaf(void)
+{
+    if (cpu_lfence_serialises()) {
+        return PV_MAX_EXTENDED_LEAF;
+    }
+    return MIN(cpu_host.max_extended_leaf, PV_MAX_EXTENDED_LEAF);
+}
+
 static void native(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
 {
     *r = cpuid(leaf, subleaf);
@@ -144,7 +191,7 @@ static void native(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid
         leaf_d(subleaf, r);
         break;
     case 0x80000000:
-        r->a = MIN(r->a, PV_MAX_EXTENDED_LEAF);
+        r->a = max_extended_leaf();
         break;
     case 0x80000001:
         leaf_extended_1(r);
@@ -158,7 +205,7 @@ static void native(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid
         leaf_extended_8(r);
         break;
     case 0x80000021:
-        *r = (struct cpuid_regs){ .a = feature_word(11) };
+        *r = (struct cpuid_regs){ .a = feature_word(11) | (cpu_lfence_serialises() ? BIT(LFENCE_DISPATCH) : 0) };
         break;
     default: /* monitor, power, counters, topology, SVM, ... */
         *r = (struct cpuid_regs){ 0 };
@@ -182,16 +229,14 @@ static void xen_leaf(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpu
         r->b = XEN_CPUID_FIRST_LEAF;
         r->c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
         break;
-    case 3:
-        if (subleaf == 0) {
-            r->c = (uint32_t)(tsc_hz / 1000);
-        } else if (subleaf == 2) {
+    case 3: /* the TSC is the machine's own; what a toolstack would have set is not there */
+        if (subleaf == 2) {
             r->a = (uint32_t)(tsc_hz / 1000);
         }
         break;
     case 5:
         r->a = 0;
-        r->b = cpu_host.address_bits;
+        r->b = 64 - (unsigned int)__builtin_clzll(max_frame << PAGE_SHIFT); /* of all RAM */
         break;
     }
     (void)v;
@@ -205,7 +250,7 @@ void pv_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
     if (leaf >= XEN_CPUID_FIRST_LEAF && leaf <= XEN_CPUID_FIRST_LEAF + 5) {
         xen_leaf(v, leaf - XEN_CPUID_FIRST_LEAF, subleaf, &r);
     } else if (leaf <= MIN(cpu_host.max_leaf, PV_MAX_LEAF) ||
-               (leaf >= 0x80000000 && leaf <= MIN(cpu_host.max_extended_leaf, PV_MAX_EXTENDED_LEAF))) {
+               (leaf >= 0x80000000 && leaf <= max_extended_leaf())) {
         native(v, leaf, subleaf, &r);
     }
     regs->rax = r.a;

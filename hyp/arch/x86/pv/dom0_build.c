@@ -302,6 +302,9 @@ void dom0_create(void)
 
     tables_hand_over(d->vcpus[0], &tables);
     vcpu_start(d->vcpus[0], &l, k.notes.entry);
+    for (unsigned int i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) { /* also those that have no vCPU: guests look */
+        d->shared->vcpu_info[i].evtchn_upcall_mask = 1;
+    }
     time_update_wallclock(d);
     dom0_place_vcpus(d);
     dom0 = d;

@@ -207,8 +207,7 @@ static bool two_byte(struct vcpu *v, struct cpu_user_regs *regs, const struct x8
         v->arch.cr0_guest &= ~CR0_TS;
         __asm__ volatile("clts");
         return true;
-    case 0x08: /* INVD, WBINVD */
-    case 0x09:
+    case 0x09: /* WBINVD; INVD would lose what others wrote */
         if (v->domain->arch.may_cache) {
             wbinvd();
         }

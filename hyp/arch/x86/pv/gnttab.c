@@ -69,7 +69,7 @@ int gnttab_arch_map(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_
     }
     table = slot_find(v, host_addr, flags, &index);
     if (!table) {
-        return GNTST_bad_virt_addr;
+        return GNTST_general_error;
     }
     if (!l1_lock(v, table)) {
         frame_put(table);

@@ -24,6 +24,9 @@ int mm_target_get(struct vcpu *caller, domid_t id, struct domain **out)
         *out = &dom_xen;
         return caller->domain->is_privileged ? 0 : -EPERM;
     }
+    if (id == caller->domain->id) {
+        return -ESRCH; /* one's own frames are DOMID_SELF's */
+    }
     return domain_get_target(caller, id, out);
 }
 

@@ -133,7 +133,12 @@ long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, u
     if (unlikely(rc)) {
         goto out;
     }
-    rc = mm_target_get(v, pt_id ? (domid_t)(pt_id - 1) : (domid_t)DOMID_SELF, &pt_owner);
+    if (!pt_id || pt_id - 1 == v->domain->id) {
+        pt_owner = v->domain;
+        domain_get_ref(pt_owner);
+    } else {
+        rc = domain_get_target(v, pt_id - 1, &pt_owner);
+    }
     if (unlikely(rc)) {
         goto out;
     }
@@ -143,8 +148,8 @@ long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, u
     }
     rc = run(v, &gva, &todo, pt_owner, pg_owner);
     done += count - todo;
-    if (unlikely(done_gva) && guest_copy_to(done_gva, &done, sizeof(done))) {
-        rc = -EFAULT;
+    if (unlikely(done_gva) && guest_copy_to(done_gva, &done, sizeof(done)) && rc == -ERESTART) {
+        rc = -EFAULT; /* without the count it could not be continued; otherwise its loss is the guest's */
     } else if (unlikely(rc == -ERESTART)) {
         rc = hypercall_continue(4, ARGS(gva, todo | MMU_UPDATE_PREEMPTED, done_gva, foreign));
     } else if (unlikely(old_table_finish(v))) {

@@ -7,6 +7,7 @@
 #include "cpu/features.h"
 #include "cpu/insn.h"
 #include "cpu/msr.h"
+#include "pv/cpuid.h"
 #include "pv/pv.h"
 
 #define PAT_PV            0x050100070406ULL /* the machine's: mm and cpu code set it so */
@@ -16,14 +17,22 @@
 #define MSR_EFER_GUEST    (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define MSR_K8_SYSCFG     0xc0010010
 #define MSR_K8_TOP_MEM1   0xc001001a
-#define MSR_AMD_PATCH     0xc0010020
 #define MSR_MC0_CTL       0x400
-#define MSR_MC_END        0x480
+#define NR_VIRTUAL_BANKS  2
+#define MSR_PERF_CAPABILITIES 0x345
+#define MSR_HYPERCALL_PAGE    0x40000000
+#define MISC_PERF_AVAILABLE   (1ULL << 7)
+#define MISC_BTS_UNAVAILABLE  (1ULL << 11)
+#define MISC_PEBS_UNAVAILABLE (1ULL << 12)
+#define MISC_MONITOR          (1ULL << 18)
+#define MISC_XTPR_DISABLE     (1ULL << 23)
+#define MSR_AMD_PERF_FIRST    0xc0010000
+#define MSR_AMD_PERF_LAST     0xc0010007
+#define MSR_AMD_NB_CFG        0xc001001f
+#define MSR_AMD_PSTATE_LIMIT  0xc0010061
+#define MSR_AMD_PSTATE_FIRST  0xc0010064
+#define MSR_AMD_PSTATE_LAST   0xc001006b
 #define MSR_MCG_STATUS    0x17a
-#define MSR_AMD_OSVW_LEN  0xc0010140
-#define MSR_AMD_OSVW_STATUS 0xc0010141
-#define MSR_AMD_DE_CFG    0xc0011029
-#define MSR_AMD_INT_PENDING 0xc0010055
 
 void pv_cr4_set(struct vcpu *v, uint64_t value)
 {
@@ -64,22 +73,42 @@ bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
         *value = v->arch.tsc_aux;
         return cpu_has(RDTSCP) || cpu_has(RDPID);
     case MSR_UCODE_REV:
+        return rdmsr_safe(msr, value);
     case MSR_MCG_CAP:
-    case MSR_MCG_STATUS:
-        return rdmsr_safe(msr, value) && (msr == MSR_UCODE_REV || (*value = 0, true));
-    case MSR_PLATFORM_INFO:
+        *value = NR_VIRTUAL_BANKS;
+        return true;
+    case MSR_MCG_STATUS: /* nothing ever happens in a virtual bank: the hypervisor reads the real ones */
+    case MSR_HYPERCALL_PAGE:
+    case MSR_PLATFORM_INFO: /* no CPUID faulting for guests */
     case MSR_MISC_FEATURES:
-        return cpu_host.vendor == VENDOR_INTEL;
+    case MSR_PERF_CAPABILITIES: /* no performance counters */
+        return true;
     case MSR_MISC_ENABLE:
-        return cpu_host.vendor == VENDOR_INTEL && rdmsr_safe(msr, value);
+        if (!rdmsr_safe(msr, value)) {
+            return false;
+        }
+        *value = (*value & ~(MISC_PERF_AVAILABLE | MISC_MONITOR)) | MISC_BTS_UNAVAILABLE | MISC_PEBS_UNAVAILABLE |
+                 MISC_XTPR_DISABLE;
+        return true;
     case MSR_AMD_HWCR:
     case MSR_K8_SYSCFG:
+    case MSR_K8_TOP_MEM1:
+    case MSR_AMD_NB_CFG:
+    case MSR_AMD_PSTATE_LIMIT:
+    case MSR_AMD_PSTATE_FIRST ... MSR_AMD_PSTATE_LAST:
+        if (cpu_host.vendor != VENDOR_AMD) {
+            return false;
+        }
+        return rdmsr_safe(msr, value) || (*value = 0, true);
+    case MSR_AMD_PERF_FIRST ... MSR_AMD_PERF_LAST:
+        return cpu_host.vendor == VENDOR_AMD; /* no performance counters: they stand still */
     case MSR_AMD_DE_CFG:
-    case MSR_AMD_INT_PENDING:
-        return cpu_host.vendor == VENDOR_AMD && v->domain->is_privileged && rdmsr_safe(msr, value);
+        *value = cpu_lfence_serialises() ? DE_CFG_LFENCE_SERIALISE : 0;
+        return cpu_host.vendor == VENDOR_AMD;
     default:
-        if (msr >= MSR_MC0_CTL && msr < MSR_MC_END) {
-            return v->domain->is_privileged; /* no bank ever reports anything here: the hypervisor reads them */
+        if (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * NR_VIRTUAL_BANKS) {
+            *value = msr % 4 ? 0 : ~0ULL;
+            return true;
         }
         return false;
     }
@@ -118,8 +147,8 @@ bool pv_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
     case MSR_UCODE_REV:
         return value == 0 && cpu_host.vendor == VENDOR_INTEL;
     default:
-        if (msr >= MSR_MC0_CTL && msr < MSR_MC_END) {
-            return v->domain->is_privileged; /* dropped */
+        if (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * NR_VIRTUAL_BANKS) {
+            return true; /* dropped */
         }
         return false;
     }

@@ -45,7 +45,7 @@ int vcpu_arch_init(struct vcpu *v)
     v->arch.dr[6] = DR6_DEFAULT;
     v->arch.dr[7] = DR7_DEFAULT;
     v->arch.cr0_guest = CR0_PE | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_MP | CR0_PG;
-    v->arch.cr4_guest = 0;
+    v->arch.cr4_guest = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     v->arch.xcr0 = XCR0_X87 | XCR0_SSE;
     pv_set_kernel_stack(v, SEL_GUEST_DATA, 0);
     v->arch.traps = object_alloc_array(NR_TRAPS, sizeof(*v->arch.traps));
