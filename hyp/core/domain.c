@@ -191,9 +191,7 @@ static void domain_free(struct domain *d)
         work_kill(&d->shutdown_work);
         evtchn_destroy_final(d);
         gnttab_destroy(d);
-        if (d->arch_made) {
-            domain_arch_fini(d);
-        }
+        domain_arch_fini(d);
     }
     object_free(d->vcpus);
     object_free(d);
@@ -240,7 +238,6 @@ static int domain_make_parts(struct domain *d, const struct domain_config *confi
     if (d->is_idle) {
         return 0;
     }
-    d->arch_made = true; /* domain_arch_fini copes with any stage */
     rc = domain_arch_init(d);
     if (!rc) {
         rc = gnttab_init(d, config->max_grant_frames, config->max_maptrack_frames);
@@ -301,7 +298,7 @@ int domain_create(const struct domain_config *config, struct domain **out)
     if (!d->is_idle) {
         list_insert(d);
     }
-    if (d->id == 0 && !d->is_idle) {
+    if (d->id == 0) {
         dom0 = d;
     }
     *out = d;

@@ -77,7 +77,7 @@ struct domain {
     uint32_t shutdown_code;         /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic, the first stays */
     bool is_pv, is_idle;
     uint8_t kill_stage;             /* domain_kill's progress */
-    bool is_listed, arch_made;      /* domain_create's */
+    bool is_listed;                 /* complete: can be found. Under the list's lock */
     uint32_t refs;                  /* atomic; the last put frees, in destroy_work */
     struct work destroy_work;
     struct work shutdown_work;      /* tells the tools */

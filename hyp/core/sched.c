@@ -74,11 +74,11 @@ static void ask_again(unsigned int cpu)
 }
 
 /* Takes a vCPU that is asleep away from its queue. The caller unlocks and settles it. */
-static void send_to(struct sched_cpu *from, struct vcpu *v, unsigned int to, bool forced)
+static void send_to(struct sched_cpu *from, struct vcpu *v, unsigned int to, enum sched_move why)
 {
     cpumap_clear_atomic(&cpus_idle, to);
     if (!v->sched.detached) {
-        sched_vcpu_detach(&from->q, &v->sched, forced);
+        sched_vcpu_detach(&from->q, &v->sched, why);
     }
     __atomic_store_n(&v->cpu, to, __ATOMIC_RELAXED); /* who reads it takes that CPU's lock and looks again */
 }
@@ -114,7 +114,8 @@ static void vcpu_settle(struct vcpu *v, bool woken)
             to = sched_vcpu_place(sv, cpu, &cpus_online, &cpus_idle);
         }
         if (to != cpu) {
-            send_to(s, v, to, !may_run_on(v, cpu));
+            send_to(s, v, to,
+                    !may_run_on(v, cpu) ? SCHED_MOVE_FORCED : woken ? SCHED_MOVE_WAKE : SCHED_MOVE_BALANCE);
             sched_unlock(s, flags);
             continue;
         }
@@ -147,7 +148,7 @@ static bool steal(unsigned int thief)
         sv = sched_queue_steal(&s->q, thief);
         if (sv) {
             sched_queue_remove(&s->q, sv);
-            send_to(s, vcpu_of(sv), thief, false);
+            send_to(s, vcpu_of(sv), thief, SCHED_MOVE_BALANCE);
         }
         spin_unlock(&s->lock);
         if (sv) {
@@ -167,25 +168,33 @@ static void balance(struct sched_cpu *s)
     unsigned long flags;
     struct sched_vcpu *sv;
     unsigned int to, cpu;
-    uint64_t time;
+    uint64_t time, now_ns;
+    bool to_idle;
 
-    flags = spin_lock_irqsave(&s->lock);
-    sv = sched_queue_offer(&s->q, queue_of, &cpus_online, &cpus_idle, arch_time_ns(), &to);
+    do {
+        flags = spin_lock_irqsave(&s->lock);
+        now_ns = arch_time_ns();
+        sv = sched_queue_offer(&s->q, queue_of, &cpus_online, &cpus_idle, now_ns, &to);
+        to_idle = sv && cpumap_test(&cpus_idle, to);
+        if (sv) {
+            sched_queue_remove(&s->q, sv);
+            send_to(s, vcpu_of(sv), to, SCHED_MOVE_BALANCE);
+        }
+        time = sched_queue_time(&s->q);
+        sched_unlock(s, flags);
+        if (sv) {
+            vcpu_settle(vcpu_of(sv), false);
+        }
+    } while (to_idle); /* there may be more of both */
     if (sv) {
-        sched_queue_remove(&s->q, sv);
-        send_to(s, vcpu_of(sv), to, false);
-    }
-    time = sched_queue_time(&s->q);
-    sched_unlock(s, flags);
-    if (sv) {
-        vcpu_settle(vcpu_of(sv), false);
         return;
     }
     cpumap_for_each(cpu, &cpus_online) {
         struct sched_cpu *other = &per_cpu(sched_cpus, cpu);
 
-        if (other != s && sched_queue_lags(&other->q, time)) {
+        if (other != s && sched_queue_lags(&other->q, now_ns, time)) {
             flags = spin_lock_irqsave(&other->lock);
+            sched_queue_account(&other->q, now_ns);
             sched_queue_catch_up(&other->q, time);
             sched_unlock(other, flags);
         }
@@ -378,13 +387,11 @@ void vcpu_yield(void)
 }
 
 /* Puts v where it may be, after its affinity or the CPUs have changed. Lock held; releases it. */
-static void move_if_astray(struct sched_cpu *s, struct vcpu *v, unsigned long flags)
+static void place_anew(struct sched_cpu *s, struct vcpu *v, unsigned long flags)
 {
     bool running = v->sched.running;
 
-    if (!may_run_on(v, s->q.cpu)) {
-        sched_queue_remove(&s->q, &v->sched);
-    }
+    sched_queue_remove(&s->q, &v->sched); /* a better place may be open to it now */
     sched_unlock(s, flags);
     if (running) {
         ask_again(s->q.cpu);
@@ -412,7 +419,7 @@ int vcpu_affinity_changed(struct vcpu *v, const cpumap_t *hard, const cpumap_t *
     if (soft) {
         v->sched.soft = *soft;
     }
-    move_if_astray(s, v, flags);
+    place_anew(s, v, flags);
     return 0;
 }
 
@@ -487,7 +494,7 @@ static bool leave_offline_cpus(bool only_ask)
                 unsigned long flags;
                 struct sched_cpu *s = sched_lock(v, &flags);
 
-                move_if_astray(s, v, flags);
+                place_anew(s, v, flags);
             }
         }
     }

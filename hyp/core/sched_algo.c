@@ -121,26 +121,36 @@ static struct sched_vcpu *first_waiting(const struct sched_queue *q)
     return list_empty(&q->waiting) ? NULL : list_first(&q->waiting, struct sched_vcpu, link);
 }
 
+static const struct sched_vcpu *poorest_of(const struct sched_queue *q)
+{
+    const struct sched_vcpu *first = first_waiting(q);
+
+    return first && (!q->runner || before(first->vruntime, q->runner->vruntime)) ? first : q->runner;
+}
+
+/* Poor enough, by its own measure, to take the CPU from the runner before its slice ends? */
+static bool much_poorer(const struct sched_vcpu *sv, const struct sched_vcpu *runner)
+{
+    return before(sv->vruntime + to_virtual(SCHED_WAKE_GRAIN_NS, sv->weight), runner->vruntime);
+}
+
 /* The queue's time follows the poorest present, and never turns back. */
 static void queue_advance(struct sched_queue *q)
 {
-    const struct sched_vcpu *first = first_waiting(q);
-    const struct sched_vcpu *poorest = q->runner;
+    const struct sched_vcpu *sv = poorest_of(q);
 
-    if (first && (!poorest || before(first->vruntime, poorest->vruntime))) {
-        poorest = first;
-    }
-    if (poorest && before(q->vtime, poorest->vruntime)) {
-        q->vtime = poorest->vruntime;
+    if (sv && before(q->vtime, sv->vruntime)) {
+        q->vtime = sv->vruntime;
     }
 }
 
 static void queue_hint(struct sched_queue *q)
 {
-    __atomic_store_n(&q->hint.vtime, q->base + q->vtime, __ATOMIC_RELAXED);
+    const struct sched_vcpu *sv = poorest_of(q);
+
+    __atomic_store_n(&q->hint.poorest, q->base + (sv ? sv->vruntime : q->vtime), __ATOMIC_RELAXED);
     __atomic_store_n(&q->hint.nr_waiting, q->nr_waiting, __ATOMIC_RELAXED);
     __atomic_store_n(&q->hint.at_ns, q->accounted_ns, __ATOMIC_RELAXED);
-    __atomic_store_n(&q->hint.vruntime, q->runner ? q->base + q->runner->vruntime : 0, __ATOMIC_RELAXED);
     __atomic_store_n(&q->hint.weight, q->runner ? q->runner->weight : 0, __ATOMIC_RELAXED);
 }
 
@@ -194,9 +204,9 @@ static void waiting_remove(struct sched_queue *q, struct sched_vcpu *sv)
     q->nr_waiting--;
 }
 
-static void floor_credit(const struct sched_queue *q, struct sched_vcpu *sv)
+static void limit_credit(const struct sched_queue *q, struct sched_vcpu *sv, uint64_t credit_ns)
 {
-    uint64_t least = q->vtime - SCHED_CREDIT_NS;
+    uint64_t least = q->vtime - to_virtual(credit_ns, sv->weight);
 
     if (before(sv->vruntime, least)) {
         sv->vruntime = least;
@@ -208,14 +218,14 @@ bool sched_queue_add(struct sched_queue *q, struct sched_vcpu *sv, bool woken)
     const struct sched_vcpu *runner = q->runner;
 
     if (woken) {
-        floor_credit(q, sv);
+        limit_credit(q, sv, SCHED_CREDIT_NS);
     }
     waiting_insert(q, sv, woken);
     q->weight_sum += sv->weight;
     queue_advance(q);
     queue_hint(q);
     /* The first to wait starts the clock: a runner alone has none. */
-    return !runner || q->nr_waiting == 1 || before(sv->vruntime + SCHED_WAKE_GRAIN_NS, runner->vruntime);
+    return !runner || q->nr_waiting == 1 || much_poorer(sv, runner);
 }
 
 void sched_queue_remove(struct sched_queue *q, struct sched_vcpu *sv)
@@ -252,7 +262,7 @@ static void unpark_due(struct sched_queue *q, uint64_t now_ns)
 
         list_remove(&sv->link);
         sv->parked = false;
-        floor_credit(q, sv);
+        limit_credit(q, sv, SCHED_CREDIT_NS);
         waiting_insert(q, sv, true);
         q->weight_sum += sv->weight;
     }
@@ -290,7 +300,7 @@ static struct sched_vcpu *choose(const struct sched_queue *q, struct sched_vcpu 
     if (now_ns - q->start_ns < q->ratelimit_ns) {
         return runner;
     }
-    return before(first->vruntime + SCHED_WAKE_GRAIN_NS, runner->vruntime) ? first : runner;
+    return much_poorer(first, runner) ? first : runner;
 }
 
 /* May it run under its cap? Takes what it will need for the next slice. */
@@ -320,7 +330,7 @@ static uint64_t ask_again_ns(const struct sched_queue *q)
 
     if (sv && first) {
         until_ns = q->slice_end_ns;
-        if (before(first->vruntime + SCHED_WAKE_GRAIN_NS, sv->vruntime)) {
+        if (much_poorer(first, sv)) {
             until_ns = earlier(q->start_ns + q->ratelimit_ns, until_ns);
         }
     }
@@ -385,30 +395,55 @@ struct sched_vcpu *sched_queue_pick(struct sched_queue *q, bool ready, uint64_t 
 
 /* --- several queues ---------------------------------------------------------------------------------------------- */
 
-void sched_vcpu_detach(struct sched_queue *from, struct sched_vcpu *sv, bool forced)
+void sched_vcpu_detach(struct sched_queue *from, struct sched_vcpu *sv, enum sched_move why)
 {
-    floor_credit(from, sv);
-    if (forced) {
+    if (why != SCHED_MOVE_BALANCE) {
+        limit_credit(from, sv, SCHED_CREDIT_NS);
+    }
+    if (why == SCHED_MOVE_FORCED) {
         sv->vruntime -= from->vtime;
     } else {
         sv->vruntime += from->base;
     }
     sv->detached = true;
-    sv->forced = forced;
+    sv->move = why;
 }
 
 void sched_vcpu_attach(struct sched_queue *to, struct sched_vcpu *sv)
 {
     int64_t ahead = (int64_t)sv->vruntime;
+    uint64_t least;
 
-    if (!sv->forced) {
+    if (sv->move != SCHED_MOVE_FORCED) {
         if (!to->runner && !to->nr_waiting) {
             to->base = sv->vruntime - to->vtime; /* nobody here to compare with: take the newcomer's time */
         }
         ahead = (int64_t)(sv->vruntime - to->base - to->vtime);
     }
-    sv->vruntime = to->vtime + (uint64_t)clamp(ahead, -(int64_t)SCHED_CREDIT_NS, SCHED_LAG_MAX_NS);
+    /* Who was sent for being poor keeps the right to catch up; who comes for other reasons is a newcomer. */
+    least = sv->move == SCHED_MOVE_BALANCE ? SCHED_LAG_MAX_NS : to_virtual(SCHED_CREDIT_NS, sv->weight);
+    sv->vruntime = to->vtime + (uint64_t)clamp(ahead, -(int64_t)least, SCHED_LAG_MAX_NS);
     sv->detached = false;
+}
+
+/* What a CPU last told of itself. False: it is idle. */
+static bool hint_read(const struct sched_queue *q, uint64_t now_ns, uint64_t *poorest)
+{
+    uint32_t weight = __atomic_load_n(&q->hint.weight, __ATOMIC_RELAXED);
+    uint64_t at_ns = __atomic_load_n(&q->hint.at_ns, __ATOMIC_RELAXED);
+
+    *poorest = __atomic_load_n(&q->hint.poorest, __ATOMIC_RELAXED);
+    if (weight && !__atomic_load_n(&q->hint.nr_waiting, __ATOMIC_RELAXED) && before(at_ns, now_ns)) {
+        *poorest += to_virtual(now_ns - at_ns, weight); /* the runner is alone, and has got richer since */
+    }
+    return weight != 0;
+}
+
+bool sched_queue_lags(const struct sched_queue *q, uint64_t now_ns, uint64_t vtime)
+{
+    uint64_t poorest;
+
+    return hint_read(q, now_ns, &poorest) && before(poorest, vtime - SCHED_LAG_MAX_NS);
 }
 
 void sched_queue_catch_up(struct sched_queue *q, uint64_t vtime)
@@ -419,32 +454,6 @@ void sched_queue_catch_up(struct sched_queue *q, uint64_t vtime)
         q->base += least - sched_queue_time(q);
         queue_hint(q);
     }
-}
-
-bool sched_queue_lags(const struct sched_queue *q, uint64_t vtime)
-{
-    return __atomic_load_n(&q->hint.weight, __ATOMIC_RELAXED) &&
-           before(__atomic_load_n(&q->hint.vtime, __ATOMIC_RELAXED), vtime - SCHED_LAG_MAX_NS);
-}
-
-/* The comparable time that the poorest on another CPU has, by what that CPU last told. */
-static bool hint_read(const struct sched_queue *q, uint64_t now_ns, uint64_t *vtime)
-{
-    uint32_t weight = __atomic_load_n(&q->hint.weight, __ATOMIC_RELAXED);
-    uint64_t at_ns = __atomic_load_n(&q->hint.at_ns, __ATOMIC_RELAXED);
-
-    if (!weight) {
-        return false;
-    }
-    if (__atomic_load_n(&q->hint.nr_waiting, __ATOMIC_RELAXED)) {
-        *vtime = __atomic_load_n(&q->hint.vtime, __ATOMIC_RELAXED);
-        return true;
-    }
-    *vtime = __atomic_load_n(&q->hint.vruntime, __ATOMIC_RELAXED);
-    if (before(at_ns, now_ns)) {
-        *vtime += to_virtual(now_ns - at_ns, weight);
-    }
-    return true;
 }
 
 static bool idle_find(const struct sched_vcpu *sv, const cpumap_t *idle, unsigned int *to)
@@ -464,46 +473,59 @@ static bool idle_find(const struct sched_vcpu *sv, const cpumap_t *idle, unsigne
     return *to < NR_CPUS;
 }
 
-#define OFFER_LOOK_AT 8 /* how many of those waiting are considered: bounds the time under the lock */
+/* How much virtual time sv would gain on the CPU where it gains most; *to is that CPU. */
+static int64_t best_gain(const struct sched_queue *q, const struct sched_vcpu *sv,
+                         struct sched_queue *(*queue_of)(unsigned int cpu), const cpumap_t *online, uint64_t now_ns,
+                         unsigned int *to)
+{
+    int64_t most = 0;
+    unsigned int cpu;
+
+    cpumap_for_each(cpu, online) {
+        uint64_t poorest;
+        int64_t gain;
+
+        if (cpu == q->cpu || !cpumap_test(&sv->hard, cpu) || !hint_read(queue_of(cpu), now_ns, &poorest)) {
+            continue;
+        }
+        gain = (int64_t)(poorest - q->base - sv->vruntime);
+        if (!cpumap_test(&sv->soft, cpu)) {
+            gain /= 4; /* a place it does not like must be that much better */
+        }
+        if (gain > most) {
+            most = gain;
+            *to = cpu;
+        }
+    }
+    return most;
+}
+
+#define OFFER_LOOK_AT 8 /* for how many of those waiting all CPUs are compared: bounds the time under the lock */
 
 struct sched_vcpu *sched_queue_offer(struct sched_queue *q, struct sched_queue *(*queue_of)(unsigned int cpu),
                                      const cpumap_t *online, const cpumap_t *idle, uint64_t now_ns,
                                      unsigned int *to)
 {
-    struct sched_vcpu *sv;
     unsigned int looked_at = 0;
-    bool some_idle = !cpumap_empty(idle);
+    struct sched_vcpu *sv;
 
-    list_for_each(sv, &q->waiting, link) {
-        int64_t most = 0;
-        unsigned int cpu;
-
-        if (sv->on_cpu) {
-            continue;
+    if (!q->runner) {
+        return NULL; /* about to choose */
+    }
+    if (!cpumap_empty(idle)) {
+        list_for_each(sv, &q->waiting, link) {
+            if (!sv->on_cpu && idle_find(sv, idle, to)) {
+                return sv;
+            }
         }
+    }
+    list_for_each(sv, &q->waiting, link) {
         if (looked_at++ == OFFER_LOOK_AT) {
             break;
         }
-        if (some_idle && idle_find(sv, idle, to)) {
-            return sv;
-        }
-        cpumap_for_each(cpu, online) {
-            uint64_t vtime;
-            int64_t gain;
-
-            if (cpu == q->cpu || !cpumap_test(&sv->hard, cpu) || !hint_read(queue_of(cpu), now_ns, &vtime)) {
-                continue;
-            }
-            gain = (int64_t)(vtime - q->base - sv->vruntime);
-            if (!cpumap_test(&sv->soft, cpu)) {
-                gain /= 4; /* a place it does not like must be that much better */
-            }
-            if (gain > most) {
-                most = gain;
-                *to = cpu;
-            }
-        }
-        if (most > (int64_t)SCHED_PUSH_NS) {
+        /* One much poorer than the runner runs here as soon as the runner's least time is over. */
+        if (!sv->on_cpu && !much_poorer(sv, q->runner) &&
+            best_gain(q, sv, queue_of, online, now_ns, to) > (int64_t)to_virtual(SCHED_PUSH_NS, sv->weight)) {
             return sv;
         }
     }
@@ -512,12 +534,14 @@ struct sched_vcpu *sched_queue_offer(struct sched_queue *q, struct sched_queue *
 
 struct sched_vcpu *sched_queue_steal(struct sched_queue *q, unsigned int thief)
 {
+    bool chosen = !q->runner; /* the first is about to run here */
     struct sched_vcpu *sv;
 
     list_for_each(sv, &q->waiting, link) {
-        if (!sv->on_cpu && cpumap_test(&sv->hard, thief)) {
+        if (!chosen && !sv->on_cpu && cpumap_test(&sv->hard, thief)) {
             return sv;
         }
+        chosen = false;
     }
     return NULL;
 }

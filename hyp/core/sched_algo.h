@@ -10,9 +10,13 @@
  * to a CPU that is idle, or whose runner is richer by more than SCHED_PUSH_NS; so shares come out right across CPUs,
  * also when they do not divide evenly.
  *
- * Bounds, which sched_algo_test.c holds it to (n vCPUs present, W the sum of their weights, on m CPUs):
- *   a runnable vCPU of weight w waits at most sched_wait_bound_ns(n, W, w);
- *   one that wakes after sleeping runs within SCHED_RATELIMIT_NS when the others present did not sleep.
+ * Promises, which sched_algo_test.c holds it to (n vCPUs, W the sum of their weights, all free to run everywhere):
+ *   over a minute everyone gets the share of the machine that his weight asks for, within 2 %;
+ *   a runnable vCPU of weight w, without a cap, waits at most sched_wait_bound_ns(n, W, w);
+ *   one that wakes after sleeping runs within SCHED_RATELIMIT_NS if the others present do not sleep;
+ *   a capped domain gets its cap within 2 %, if its weight gives it as much.
+ * With hard affinity it is the same among those that share a CPU, but for moves: who comes with SCHED_LAG_MAX_NS in hand
+ * uses them up first.
  */
 #ifndef CORE_SCHED_ALGO_H
 #define CORE_SCHED_ALGO_H
@@ -26,10 +30,10 @@
 #define SCHED_ROUND_NS       (20 * NS_PER_MS)  /* all present should run once in this time... */
 #define SCHED_SLICE_MAX_NS   (10 * NS_PER_MS)
 #define SCHED_RATELIMIT_NS   NS_PER_MS         /* ...but none for less than this (sched_ratelimit_us=) */
-#define SCHED_CREDIT_NS      (10 * NS_PER_MS)  /* virtual time that a sleeper may be behind when it wakes */
-#define SCHED_WAKE_GRAIN_NS  (500 * NS_PER_US) /* a newcomer interrupts the runner only if poorer by this */
-#define SCHED_PUSH_NS        (3 * NS_PER_MS)   /* difference that is worth a move to another CPU */
-#define SCHED_LAG_MAX_NS     (250 * NS_PER_MS) /* most that one queue may be behind another that it competes with */
+#define SCHED_CREDIT_NS      (10 * NS_PER_MS)  /* CPU time that a sleeper may be behind when it wakes */
+#define SCHED_WAKE_GRAIN_NS  (500 * NS_PER_US) /* a newcomer interrupts the runner only if poorer by so much CPU time */
+#define SCHED_PUSH_NS        (3 * NS_PER_MS)   /* CPU time behind the others that is worth a move */
+#define SCHED_LAG_MAX_NS     (250 * NS_PER_MS) /* virtual time that one queue may be behind another that it competes with */
 #define SCHED_CAP_PERIOD_NS  (100 * NS_PER_MS)
 #define SCHED_CAP_MAX        51200U            /* percent: 512 vCPUs of 100 each */
 
@@ -46,7 +50,7 @@ struct sched_vcpu {
     cpumap_t hard, soft;  /* where it may run, where it would rather run */
     cpumap_t saved_hard;  /* SCHEDOP_pin_override */
     uint32_t weight;      /* 1 .. SCHED_WEIGHT_MAX */
-    uint64_t vruntime;    /* relative to its queue's base; detached: ahead of its old queue's time (signed) */
+    uint64_t vruntime;    /* relative to its queue's base */
     uint64_t total_ns;    /* CPU time used, for people */
     int64_t cap_budget_ns; /* taken from the cap and not yet used */
     struct sched_cap *cap;
@@ -55,8 +59,8 @@ struct sched_vcpu {
     bool running;         /* the queue's runner */
     bool on_cpu;          /* its context is not saved yet: cannot move */
     bool yielding;        /* lets another go first, once */
-    bool detached;        /* between two queues... */
-    bool forced;          /* ...not by choice: vruntime counts from the old queue's time */
+    bool detached;        /* between two queues: vruntime is comparable, or if forced, counted from the old queue's time */
+    uint8_t move;         /* detached: enum sched_move */
     bool pin_overridden;
 };
 
@@ -75,10 +79,11 @@ struct sched_queue {
     uint64_t unpark_ns;       /* valid while somebody is parked */
     uint64_t vtime;           /* least virtual time present; never falls */
     uint64_t base;            /* makes virtual times of queues comparable */
-    /* A copy for other CPUs, which read it without the lock and check again: the runner's comparable time. */
+    /* A copy for other CPUs, which read it without the lock: at worst a vCPU moves that need not have. */
     struct {
-        uint64_t vruntime, at_ns, vtime;
-        uint32_t weight;      /* 0: idle */
+        uint64_t poorest;     /* comparable time of the poorest present, at at_ns */
+        uint64_t at_ns;
+        uint32_t weight;      /* the runner's; 0: idle */
         uint32_t nr_waiting;
     } hint;
 };
@@ -110,9 +115,14 @@ struct sched_vcpu *sched_queue_pick(struct sched_queue *q, bool ready, uint64_t 
 
 /*
  * Moving: detach from the old queue (not queued, not running), attach to the new. In between it belongs to no queue, so no
- * two queues are ever looked at together. A balancing move keeps comparable time, a forced one its distance to the queue's time.
+ * two queues are ever looked at together.
  */
-void sched_vcpu_detach(struct sched_queue *from, struct sched_vcpu *sv, bool forced);
+enum sched_move {
+    SCHED_MOVE_BALANCE, /* it waits, and was found to be poorer than those elsewhere: keeps comparable time */
+    SCHED_MOVE_WAKE,    /* it slept, and will be better off there: the same, with the credit of a sleeper */
+    SCHED_MOVE_FORCED,  /* it may not stay: keeps the distance to its queue's time */
+};
+void sched_vcpu_detach(struct sched_queue *from, struct sched_vcpu *sv, enum sched_move why);
 void sched_vcpu_attach(struct sched_queue *to, struct sched_vcpu *sv);
 
 /**
@@ -137,8 +147,8 @@ unsigned int sched_vcpu_place(const struct sched_vcpu *sv, unsigned int last, co
  * A queue that never has anybody waiting for long may fall behind the others without end (its runner's weight
  * asks for more than one CPU). Called by a competing queue: it may be behind `vtime` by SCHED_LAG_MAX_NS, not more.
  */
-void sched_queue_catch_up(struct sched_queue *q, uint64_t vtime);
-bool sched_queue_lags(const struct sched_queue *q, uint64_t vtime); /* by its hint: is it worth calling that */
+void sched_queue_catch_up(struct sched_queue *q, uint64_t vtime); /* accounted */
+bool sched_queue_lags(const struct sched_queue *q, uint64_t now_ns, uint64_t vtime); /* by its hint: worth calling that */
 static inline uint64_t sched_queue_time(const struct sched_queue *q) { return q->base + q->vtime; }
 
 void sched_cap_set(struct sched_cap *cap, uint32_t percent);
@@ -150,7 +160,7 @@ static inline uint64_t sched_wait_bound_ns(unsigned int n, uint64_t weight_sum, 
     uint64_t round_ns = SCHED_ROUND_NS + n * SCHED_RATELIMIT_NS;
     uint64_t turn_ns = SCHED_RATELIMIT_NS * weight_sum / weight;
 
-    return 2 * (round_ns + turn_ns);
+    return 5 * (round_ns + turn_ns);
 }
 
 #endif
