@@ -38,6 +38,8 @@ void memmap_report(void);
 /* Bytes of RAM, and the end of the highest RAM. */
 uint64_t memmap_ram_bytes(void);
 uint64_t memmap_ram_end(void);
+/* Does all of [start, end) lie within one range of RAM? */
+bool memmap_is_ram(uint64_t start, uint64_t end);
 /* Page-aligned RAM ranges one after the other: *i starts at 0. False at the end. */
 bool memmap_next_ram(unsigned int *i, uint64_t *start, uint64_t *end);
 

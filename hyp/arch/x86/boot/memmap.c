@@ -109,6 +109,18 @@ INIT_TEXT bool memmap_next_ram(unsigned int *i, uint64_t *start, uint64_t *end)
     return false;
 }
 
+INIT_TEXT bool memmap_is_ram(uint64_t start, uint64_t end)
+{
+    uint64_t ram_start, ram_end;
+
+    for (unsigned int i = 0; memmap_next_ram(&i, &ram_start, &ram_end);) {
+        if (ram_start <= start && end <= ram_end) {
+            return true;
+        }
+    }
+    return false;
+}
+
 INIT_TEXT uint64_t memmap_ram_bytes(void)
 {
     uint64_t start, end, bytes = 0;

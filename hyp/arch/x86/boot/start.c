@@ -50,6 +50,14 @@ static INIT_TEXT void check_input(void)
     if (!boot_info.nr_modules) {
         stop("boot: no kernel module for domain 0; expected one (QEMU -initrd, GRUB module2)");
     }
+    for (unsigned int i = 0; i < boot_info.nr_modules; i++) {
+        const struct boot_module *m = &boot_info.modules[i];
+
+        if (!memmap_is_ram(m->start, m->start + m->size)) {
+            stop("boot: module %u at [%#lx, %#lx) is not within RAM (is mem= too small?)", i,
+                 m->start, m->start + m->size);
+        }
+    }
 }
 
 static INIT_TEXT void memory_init(void)
