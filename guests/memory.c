@@ -62,8 +62,13 @@ static void check_maps(void)
     static struct e820 map[128];
     unsigned int count = ARRAY_SIZE(map), needed, i, disordered = 0;
     uint64_t ram = 0;
+    long rc;
 
-    check(memory_map(XENMEM_machine_memory_map, map, &count), 0, "machine-map");
+    rc = memory_map(XENMEM_machine_memory_map, map, &count);
+    check(rc, 0, "machine-map");
+    if (rc) {
+        return;
+    }
     for (i = 0; i < count; i++) {
         disordered += i && map[i].start < map[i - 1].start + map[i - 1].size;
         ram += map[i].type == 1 ? map[i].size : 0;
