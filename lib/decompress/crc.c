@@ -35,18 +35,23 @@ void crc32_init(struct crc32 *c)
 
 uint32_t crc32_of(const struct crc32 *c, const uint8_t *p, size_t len)
 {
-    uint64_t r = UINT32_MAX;
+    uint32_t r = UINT32_MAX;
 
-    for (; len >= 8; len -= 8, p += 8) {
-        r ^= load_le64(p);
-        r = c->table[7][r & 0xFF] ^ c->table[6][(r >> 8) & 0xFF] ^ c->table[5][(r >> 16) & 0xFF] ^
-            c->table[4][(r >> 24) & 0xFF] ^ c->table[3][(r >> 32) & 0xFF] ^
-            c->table[2][(r >> 40) & 0xFF] ^ c->table[1][(r >> 48) & 0xFF] ^ c->table[0][r >> 56];
+    const uint8_t *end = p + len;
+    const uint8_t *end8 = p + len / 8 * 8;
+
+    for (; p < end8; p += 8) {
+        uint32_t a = r ^ load_le32(p);
+        uint32_t b = load_le32(p + 4);
+
+        r = c->table[7][a & 0xFF] ^ c->table[6][(a >> 8) & 0xFF] ^ c->table[5][(a >> 16) & 0xFF] ^
+            c->table[4][a >> 24] ^ c->table[3][b & 0xFF] ^ c->table[2][(b >> 8) & 0xFF] ^
+            c->table[1][(b >> 16) & 0xFF] ^ c->table[0][b >> 24];
     }
-    for (; len > 0; len--, p++) {
+    for (; p < end; p++) {
         r = (r >> 8) ^ c->table[0][(r ^ *p) & 0xFF];
     }
-    return (uint32_t)~r;
+    return ~r;
 }
 
 void crc64_init(struct crc64 *c)

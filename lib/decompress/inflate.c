@@ -318,7 +318,7 @@ static int symbols_fast(const struct inflate *z, struct stream *s, struct bits *
             rc = stream_corrupt(s, bad_distance);
             break;
         }
-        match_copy(out, distance, len, s->out_end);
+        match_copy(out, distance, len, true);
         out += len;
     } while (in <= in_stop && out <= out_stop);
 
@@ -373,7 +373,7 @@ static int symbol_slow(const struct inflate *z, struct stream *s, struct bits *b
     if (len > stream_room(s)) {
         return stream_full(s);
     }
-    match_copy(s->out, distance, len, s->out_end);
+    match_copy(s->out, distance, len, copy_is_roomy(s->out, len, s->out_end));
     s->out += len;
     return RUN_GOES_ON;
 }

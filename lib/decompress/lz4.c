@@ -83,8 +83,7 @@ static int block_decode(struct stream *s, size_t in_len, size_t out_most, const 
             break;
         }
         if (literals > 0) {
-            if ((size_t)(in_end - in) >= literals + COPY_SLACK &&
-                (size_t)(out_end - out) >= literals + COPY_SLACK) {
+            if (copy_is_roomy(in, literals, in_end) && copy_is_roomy(out, literals, out_end)) {
                 literal_copy(out, in, literals);
             } else {
                 memcpy(out, in, literals);
@@ -119,7 +118,7 @@ static int block_decode(struct stream *s, size_t in_len, size_t out_most, const 
             full = true;
             break;
         }
-        match_copy(out, distance, len, out_end);
+        match_copy(out, distance, len, copy_is_roomy(out, len, out_end));
         out += len;
     }
     s->in = in;

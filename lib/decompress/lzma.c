@@ -14,6 +14,7 @@
 #define PROB_RATE    5 /* a bit moves its probability by 1/32 of what is left */
 #define RANGE_LEAST  (1U << 24)
 #define LENGTH_LEAST 2
+#define LENGTH_MOST  273
 
 /*
  * A symbol takes at most 22 predicted and 26 plain bits, none of which reads more than a byte. So a
@@ -92,6 +93,7 @@ static ALWAYS_INLINE uint32_t rc_tree_reverse(struct range_coder *rc, lzma_prob 
     uint32_t value = 0;
     unsigned int i;
 
+#pragma GCC unroll 4
     for (i = 0; i < bits; i++) {
         if (rc_bit(rc, &tree[node])) {
             node = 2 * node + 1;
@@ -109,11 +111,10 @@ static ALWAYS_INLINE uint32_t rc_plain(struct range_coder *rc, uint32_t value, u
     do {
         rc_normalize(rc);
         rc->range >>= 1;
+        value *= 2;
         if (rc->code >= rc->range) {
             rc->code -= rc->range;
-            value = 2 * value + 1;
-        } else {
-            value = 2 * value;
+            value++;
         }
     } while (--bits > 0);
     return value;
@@ -131,29 +132,32 @@ static ALWAYS_INLINE uint32_t literal_decode(struct range_coder *rc, lzma_prob *
 }
 
 /*
- * After a match the literal is likely to differ from the byte that would have continued it: as long
- * as they agree, that byte's next bit chooses between two further trees; from the first difference
- * on it is the plain tree.
+ * After a match the literal is likely to differ from the byte that would have continued it. As long
+ * as they agree, that byte's next bit chooses between two further trees.
  */
 static ALWAYS_INLINE uint32_t literal_decode_matched(struct range_coder *rc, lzma_prob *tree,
                                                      uint32_t expected)
 {
-    uint32_t agree = 0x100; /* becomes 0 at the first difference */
     uint32_t node = 1;
 
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-        uint32_t bit;
+    do {
+        uint32_t bit = expected & 0x80;
 
         expected <<= 1;
-        bit = expected & agree;
-        if (rc_bit(rc, &tree[agree + bit + node])) {
+        if (rc_bit(rc, &tree[0x100 + 2 * bit + node])) {
             node = 2 * node + 1;
-            agree = bit;
+            if (!bit) {
+                break;
+            }
         } else {
             node = 2 * node;
-            agree ^= bit;
+            if (bit) {
+                break;
+            }
         }
+    } while (node < 0x100);
+    while (node < 0x100) {
+        node = rc_step(rc, tree, node);
     }
     return node;
 }
@@ -197,7 +201,7 @@ struct run {
     const uint8_t *in_stop; /* no symbol is begun with rc.in beyond */
     uint8_t *out;
     uint8_t *out_stop;
-    const uint8_t *out_end; /* of the buffer */
+    const uint8_t *out_roomy; /* before it, there is room to copy matches with slack */
 };
 
 /* Decodes until the output is complete or the input goes beyond in_stop. NULL, or what is wrong. */
@@ -207,14 +211,16 @@ static const char *symbols_decode(struct lzma *z, struct run *run)
     struct range_coder rc = run->rc;
     const uint8_t *const in_stop = run->in_stop;
     uint8_t *const out_stop = run->out_stop;
+    const uint8_t *const out_roomy = run->out_roomy;
+    const uint8_t *const dict = z->dict;
     uint8_t *out = run->out;
     uint32_t state = z->state;
     uint32_t rep0 = z->rep[0];
-    uint32_t last = out == z->dict ? 0 : out[-1];
+    uint32_t last = out == dict ? 0 : out[-1];
     const char *what = NULL;
 
     while (out < out_stop && rc.in <= in_stop) {
-        uint32_t position = (uint32_t)(out - z->dict);
+        uint32_t position = (uint32_t)(out - dict);
         uint32_t pos_state = position & z->pb_mask;
         uint32_t len;
 
@@ -269,7 +275,7 @@ static const char *symbols_decode(struct lzma *z, struct run *run)
             state = state < STATE_AFTER_MATCH ? 8 : 11;
         }
     copy:
-        if (unlikely(rep0 >= (size_t)(out - z->dict) || rep0 >= z->dict_size)) {
+        if (unlikely(rep0 >= (size_t)(out - dict) || rep0 >= z->dict_size)) {
             what = "match reaches back beyond the dictionary";
             break;
         }
@@ -277,7 +283,7 @@ static const char *symbols_decode(struct lzma *z, struct run *run)
             what = "match reaches beyond its chunk";
             break;
         }
-        match_copy(out, (size_t)rep0 + 1, len, run->out_end);
+        match_copy(out, (size_t)rep0 + 1, len, out < out_roomy);
         out += len;
         last = out[-1];
     }
@@ -322,7 +328,7 @@ int lzma_decode(struct lzma *z, struct stream *s, size_t in_len, size_t out_len)
         .in_stop = in_stop,
         .out = s->out,
         .out_stop = s->out + out_len,
-        .out_end = s->out_end,
+        .out_roomy = s->out_end - MIN(stream_room(s), (size_t)LENGTH_MOST + COPY_SLACK - 1),
     };
     const char *what = NULL;
     ptrdiff_t left; /* bytes of the chunk not yet read; negative where more were read */

@@ -133,16 +133,23 @@ static ALWAYS_INLINE void literal_copy(uint8_t *to, const uint8_t *from, size_t 
     } while (to < stop);
 }
 
+/* Are there @len bytes and the slack in [to, end)? */
+static ALWAYS_INLINE bool copy_is_roomy(const uint8_t *to, size_t len, const uint8_t *end)
+{
+    return (size_t)(end - to) >= len + COPY_SLACK;
+}
+
 /*
  * Repeats @len >= 1 bytes from @distance >= 1 bytes back. The source may run into what is being
- * written: that is how all these formats spell a repeated pattern. @end is the end of the buffer.
+ * written: that is how all these formats spell a repeated pattern. Without @roomy, not a byte more
+ * than @len is written.
  */
-static ALWAYS_INLINE void match_copy(uint8_t *to, size_t distance, size_t len, const uint8_t *end)
+static ALWAYS_INLINE void match_copy(uint8_t *to, size_t distance, size_t len, bool roomy)
 {
     const uint8_t *from = to - distance;
     uint8_t *stop = to + len;
 
-    if (unlikely((size_t)(end - to) < len + COPY_SLACK)) {
+    if (unlikely(!roomy)) {
         do {
             *to++ = *from++;
         } while (to < stop);

@@ -29,8 +29,9 @@ static bool is_near(uint32_t top_byte)
 static ALWAYS_INLINE uint8_t *opcode_find(uint8_t *p, uint8_t *end)
 {
     const uint64_t ones = 0x0101010101010101ULL;
+    const uint8_t *end8 = end - p >= 8 ? end - 7 : p; /* before it, 8 bytes can be read */
 
-    for (; end - p >= 8; p += 8) {
+    for (; p < end8; p += 8) {
         uint64_t v = (load_le64(p) & (ones * 0xFE)) ^ (ones * 0xE8);
         uint64_t zero = (v - ones) & ~v & (ones * 0x80); /* the lowest bit set is exact */
 

@@ -148,6 +148,25 @@ TEST(damage_is_noticed)
     free(text.data);
 }
 
+/* Near the end of all input a chunk goes on from a copy, which must not be larger than its place. */
+TEST(chunk_that_promises_too_little_is_refused)
+{
+    struct buffer data = sample_make(SAMPLE_TEXT, 3000);
+    struct buffer packed = xz_pack_simply(&data, LZMA_CHECK_NONE, 0);
+    const size_t chunk = 12 + 12; /* behind the headers of stream and block: control, size */
+    struct unpacked u;
+
+    assert_true(packed.data[chunk] >= 0x80);
+    packed.data[chunk + 1] = 0;
+    packed.data[chunk + 2] = 9;
+    u = unpack(DECOMPRESS_XZ, packed.data, packed.len, data.len);
+    assert_int_equal(u.rc, -EINVAL);
+    assert_non_null(strstr(u.why, "xz: block 1: chunk's output ends before its input"));
+    free(u.out);
+    free(packed.data);
+    free(data.data);
+}
+
 TEST(several_blocks_unpack)
 {
     struct buffer data = sample_make(SAMPLE_MIXED, 300000);
@@ -280,7 +299,8 @@ TEST(errors_name_their_block)
 }
 
 TEST_MAIN(T(all_presets_unpack), T(all_literal_and_position_bits_unpack),
-          T(all_checks_are_verified), T(damage_is_noticed), T(several_blocks_unpack),
+          T(all_checks_are_verified), T(damage_is_noticed),
+          T(chunk_that_promises_too_little_is_refused), T(several_blocks_unpack),
           T(x86_filter_is_undone), T(x86_filter_is_undone_where_opcodes_overlap),
           T(x86_filter_is_undone_at_the_very_end), T(stream_padding_is_skipped_between_streams),
           T(other_filters_are_refused), T(errors_name_their_block))

@@ -330,8 +330,8 @@ static ALWAYS_INLINE const char *sequence_execute(uint8_t *out, const uint8_t *b
     if (nr_literals > (size_t)(l->end - l->at)) {
         return "sequences use more literals than there are";
     }
-    if (likely((size_t)(l->readable - l->at) >= nr_literals + COPY_SLACK &&
-               (size_t)(buffer_end - out) >= nr_literals + COPY_SLACK)) {
+    if (likely(copy_is_roomy(l->at, nr_literals, l->readable) &&
+               copy_is_roomy(out, nr_literals, buffer_end))) {
         literal_copy(out, l->at, nr_literals);
     } else {
         memcpy(out, l->at, nr_literals);
@@ -342,7 +342,7 @@ static ALWAYS_INLINE const char *sequence_execute(uint8_t *out, const uint8_t *b
     if (offset - 1 >= (size_t)(out - start)) {
         return offset == 0 ? "match at distance 0" : "match reaches back beyond the start";
     }
-    match_copy(out, offset, len, buffer_end);
+    match_copy(out, offset, len, copy_is_roomy(out, len, buffer_end));
     return NULL;
 }
 
