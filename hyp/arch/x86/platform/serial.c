@@ -372,13 +372,3 @@ bool serial_owns_port(unsigned int port)
     }
     return false;
 }
-
-bool serial_owns_gsi(unsigned int gsi)
-{
-    for (unsigned int i = 0; i < ARRAY_SIZE(ports); i++) {
-        if (ports[i].present && ports[i].irq && ioapic_gsi_of_isa(ports[i].irq) == gsi) {
-            return true;
-        }
-    }
-    return false;
-}

@@ -4,13 +4,10 @@
 
 #include <lodge/compiler.h>
 
-struct rangeset;
-
 void serial_early_init(void); /* the command line is parsed; polled from now on */
 void serial_start(void);      /* interrupts and timers work: receive, and send in the background */
 
-/* Does the hypervisor use this port, or this interrupt line? The hardware domain may not. */
+/* Does the hypervisor use this port? The hardware domain may not. */
 bool serial_owns_port(unsigned int port);
-bool serial_owns_gsi(unsigned int gsi);
 
 #endif
