@@ -148,14 +148,16 @@ TEST(damage_is_noticed)
     free(text.data);
 }
 
-/* Near the end of all input a chunk goes on from a copy, which must not be larger than its place. */
+/* Near the end of all input a chunk goes on from a copy: only of what fits where it goes. */
 TEST(chunk_that_promises_too_little_is_refused)
 {
     struct buffer data = sample_make(SAMPLE_TEXT, 3000);
-    struct buffer packed = xz_pack_simply(&data, LZMA_CHECK_NONE, 0);
     const size_t chunk = 12 + 12; /* behind the headers of stream and block: control, size */
+    struct buffer packed;
     struct unpacked u;
 
+    memcpy(data.data, "0123456789", 10); /* no match reaches beyond these */
+    packed = xz_pack_simply(&data, LZMA_CHECK_NONE, 0);
     assert_true(packed.data[chunk] >= 0x80);
     packed.data[chunk + 1] = 0;
     packed.data[chunk + 2] = 9;
