@@ -9,37 +9,6 @@
 struct frame *frame_table READ_MOSTLY;
 uint64_t max_frame READ_MOSTLY;
 
-bool frame_get_any(struct frame *f)
-{
-    uint64_t count = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
-
-    do {
-        uint64_t refs = count & FRAME_COUNT_MASK;
-
-        if (!refs || refs == FRAME_COUNT_MASK) {
-            return false;
-        }
-        /* Acquire pairs with the release that published the frame: owner and contents are seen. */
-    } while (!__atomic_compare_exchange_n(&f->count, &count, count + 1, true, __ATOMIC_ACQUIRE,
-                                          __ATOMIC_RELAXED));
-    return true;
-}
-
-bool frame_get(struct frame *f, const struct domain *d)
-{
-    if (!frame_get_any(f)) {
-        return false;
-    }
-    /*
-     * Only now is the owner stable: before, the frame might have been freed and given to another.
-     */
-    if (f->owner == d->id) {
-        return true;
-    }
-    frame_put(f);
-    return false;
-}
-
 /* Owner's page_lock held. */
 static void page_list_append(struct domain *d, struct frame *f)
 {
@@ -94,12 +63,12 @@ static bool owns_frames(const struct domain *d)
 }
 
 /* The last reference is gone; the owner is still referenced through this very frame. */
-static void frame_release(struct frame *f, uint64_t flags)
+void frame_release(struct frame *f, uint64_t flags)
 {
     struct domain *d = domain_by_id(f->owner);
     bool last;
 
-    assert(d);
+    assert(d && (flags & FRAME_COUNT_MASK) == 0);
     spin_lock(&d->page_lock);
     if (flags & FRAME_EXTRA) {
         d->nr_extra_pages--;
@@ -121,20 +90,6 @@ static void frame_release(struct frame *f, uint64_t flags)
     }
     if (last) {
         domain_put(d);
-    }
-}
-
-void frame_put(struct frame *f)
-{
-    /*
-     * Release: our use of the frame is over before the next owner's begins; acquire: the others'
-     * too, for the last.
-     */
-    uint64_t left = __atomic_sub_fetch(&f->count, 1, __ATOMIC_ACQ_REL);
-
-    assert((left & FRAME_COUNT_MASK) != FRAME_COUNT_MASK);
-    if (!(left & FRAME_COUNT_MASK)) {
-        frame_release(f, left);
     }
 }
 

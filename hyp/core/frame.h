@@ -47,8 +47,11 @@ extern struct frame *frame_table;
 /* frames [0, max_frame) may be asked about with frame_valid() */
 extern uint64_t max_frame;
 
-/* has an entry in the table (RAM; holes have none). Arch-supplied */
-bool frame_valid(mfn_t mfn);
+/* Has it an entry in the table? RAM has; holes need not. arch_types.h supplies arch_frame_described(). */
+static inline bool frame_valid(mfn_t mfn)
+{
+    return mfn.n < max_frame && arch_frame_described(mfn.n);
+}
 /* frame_valid(mfn) */
 static inline struct frame *frame_of(mfn_t mfn) { return &frame_table[mfn.n]; }
 static inline mfn_t frame_mfn(const struct frame *f) { return MFN((uint64_t)(f - frame_table)); }
@@ -79,9 +82,46 @@ void heap_free_pages(void *va, unsigned int order);    /* NULL is fine */
  * owner's list and count, or, FRAME_EXTRA, to the hypervisor, whose FRAME_HEAP page it is again.
  * Until it has run to its end, a frame with no reference may still be seen in the list.
  */
-bool frame_get(struct frame *f, const struct domain *d) MUST_CHECK;
-bool frame_get_any(struct frame *f) MUST_CHECK;
-void frame_put(struct frame *f);
+static inline MUST_CHECK bool frame_get_any(struct frame *f)
+{
+    uint64_t count = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
+
+    do {
+        /* None, or more than can be counted. */
+        if (unlikely((count & FRAME_COUNT_MASK) - 1 >= FRAME_COUNT_MASK - 1)) {
+            return false;
+        }
+        /* Acquire pairs with the release that published the frame: owner and contents are seen. */
+    } while (unlikely(!__atomic_compare_exchange_n(&f->count, &count, count + 1, true, __ATOMIC_ACQUIRE,
+                                                   __ATOMIC_RELAXED)));
+    return true;
+}
+
+void frame_release(struct frame *f, uint64_t left); /* frame_put's rare half: the last reference is gone */
+
+static inline void frame_put(struct frame *f)
+{
+    /* Release: our use of the frame is over before the next owner's begins; acquire: the others' too, for the last. */
+    uint64_t left = __atomic_sub_fetch(&f->count, 1, __ATOMIC_ACQ_REL);
+
+    if (unlikely(!(left & FRAME_COUNT_MASK))) {
+        frame_release(f, left);
+    }
+}
+
+static inline MUST_CHECK bool frame_get_owned_by(struct frame *f, uint16_t owner)
+{
+    if (!frame_get_any(f)) {
+        return false;
+    }
+    /* Only now is the owner stable: before, the frame might have been freed and given to another. */
+    if (likely(f->owner == owner)) {
+        return true;
+    }
+    frame_put(f);
+    return false;
+}
+#define frame_get(f, d) frame_get_owned_by((f), (d)->id)
 /*
  * The owner gives the frame up: drops FRAME_ALLOCATED's reference once. False if that had happened
  * already.

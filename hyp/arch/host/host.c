@@ -40,11 +40,6 @@ __attribute__((constructor)) static void host_init(void)
     max_frame = HOST_FRAMES;
 }
 
-bool frame_valid(mfn_t mfn)
-{
-    return mfn.n < HOST_FRAMES;
-}
-
 void host_heap_init_range(uint64_t start, uint64_t end)
 {
     frames_init_add(MFN(start), MFN(end));

@@ -25,12 +25,8 @@
 #define NR_FRAMETABLE_PIECE (MAX_FRAMES / FRAMES_PER_PIECE)
 #define NR_M2P_PIECE        (MAX_FRAMES / FRAMES_PER_M2P)
 
-static DECLARE_BITMAP(frametable_pieces, NR_FRAMETABLE_PIECE);
-
-bool frame_valid(mfn_t mfn)
-{
-    return mfn.n < max_frame && bitmap_test(frametable_pieces, mfn.n / FRAMES_PER_PIECE);
-}
+uint64_t frametable_pieces[BITMAP_WORDS(NR_FRAMETABLE_PIECE)];
+BUILD_ASSERT(FRAMES_PER_PIECE == 1UL << FRAMES_PER_PIECE_SHIFT);
 
 /*
  * A piece of the direct map. The image's code and constants are read-only through this door, too,

@@ -8,14 +8,9 @@
 struct domain dom_io = { .id = DOMID_IO, .refs = 1 };
 struct domain dom_xen = { .id = DOMID_XEN, .refs = 1 };
 
-int mm_target_get(struct vcpu *caller, domid_t id, struct domain **out)
+int mm_target_get_other(struct vcpu *caller, domid_t id, struct domain **out)
 {
     *out = NULL;
-    if (likely(id == DOMID_SELF)) {
-        *out = caller->domain;
-        domain_get_ref(*out);
-        return 0;
-    }
     if (id == DOMID_IO) {
         *out = &dom_io;
         return 0;
@@ -30,7 +25,7 @@ int mm_target_get(struct vcpu *caller, domid_t id, struct domain **out)
     return domain_get_target(caller, id, out);
 }
 
-void mm_target_put(struct domain *d)
+void mm_target_put_other(struct domain *d)
 {
     if (d != &dom_io && d != &dom_xen) {
         domain_put(d);

@@ -43,7 +43,7 @@ static int update_entry(const struct pt_change *c, struct frame *table, uint64_t
         return pt_update(c, table, index, value);
     }
     /* Not a page table: an ordinary store, if the guest could do it. */
-    if (type_get(table, TYPE_WRITABLE, false)) {
+    if (!type_get_writable(table)) {
         return -EINVAL;
     }
     shared_write((uint64_t *)arch_map_frame(frame_mfn(table)) + index, value);
@@ -135,7 +135,6 @@ long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, u
     }
     if (!pt_id || pt_id - 1 == v->domain->id) {
         pt_owner = v->domain;
-        domain_get_ref(pt_owner);
     } else {
         rc = domain_get_target(v, pt_id - 1, &pt_owner);
     }
@@ -156,8 +155,8 @@ long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, u
         rc = hypercall_continue(4, ARGS(0, MMU_UPDATE_PREEMPTED, done_gva, (uint32_t)rc));
     }
 out:
-    mm_target_put(pt_owner);
-    mm_target_put(pg_owner);
+    mm_target_put(v, pt_owner);
+    mm_target_put(v, pg_owner);
     return rc;
 }
 
@@ -228,6 +227,6 @@ long hypercall_update_va_mapping_otherdomain(uint64_t va, uint64_t value, uint64
     if (!rc) {
         rc = va_mapping(v, va, value, flags, pg_owner);
     }
-    mm_target_put(pg_owner);
+    mm_target_put(v, pg_owner);
     return rc;
 }

@@ -329,6 +329,6 @@ long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, ui
         rc = hypercall_continue(4, ARGS(0, MMU_UPDATE_PREEMPTED, done_gva, (uint32_t)rc));
     }
 out:
-    mm_target_put(d);
+    mm_target_put(v, d);
     return rc;
 }

@@ -20,7 +20,7 @@ static bool frame_is_io(mfn_t mfn)
     return !frame_valid(mfn) || frame_of(mfn)->owner == FRAME_OWNER_IO;
 }
 
-static int l1e_get_io(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
+static __attribute__((noinline)) int l1e_get_io(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
     uint64_t mfn = pte_mfn(*pte).n;
 
@@ -48,6 +48,12 @@ static int l1e_get_io(uint64_t *pte, struct domain *pt_owner, struct domain *pg_
     return 0;
 }
 
+static __attribute__((noinline, cold)) int bad_bits(uint64_t entry)
+{
+    log_guest_debug("L1 entry %016lx has bits that it may not have", (unsigned long)entry);
+    return -EINVAL;
+}
+
 int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
     uint64_t entry = *pte;
@@ -56,8 +62,7 @@ int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
 
     if (unlikely(entry & ~(PTE_ALLOWED | PTE_G))) {
         if (entry & ~(PTE_ALLOWED | PTE_G | PTE_CACHE) || !pt_owner->arch.may_cache) {
-            log_guest_debug("L1 entry %016lx has bits that it may not have", (unsigned long)entry);
-            return -EINVAL;
+            return bad_bits(entry);
         }
     }
     if (unlikely(frame_is_io(mfn))) {
@@ -67,13 +72,13 @@ int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
     if (unlikely(!frame_get(f, pg_owner))) {
         return -EBUSY;
     }
-    if (entry & PTE_RW && unlikely(type_get(f, TYPE_WRITABLE, false))) {
+    if (entry & PTE_RW && unlikely(!type_get_writable(f))) {
         frame_put(f);
         return -EBUSY;
     }
     if (unlikely(entry & PTE_CACHE && frame_shared(f))) {
         if (entry & PTE_RW) {
-            type_put_now(f);
+            type_put_writable(f);
         }
         frame_put(f);
         return -EACCES; /* the hypervisor uses this page cached */
@@ -92,7 +97,7 @@ void l1e_put(uint64_t pte, struct domain *pt_owner)
     }
     f = frame_of(mfn);
     if (pte & PTE_RW) {
-        type_put_now(f);
+        type_put_writable(f);
     }
     frame_put(f);
 }

@@ -33,7 +33,7 @@ static uint64_t *table_of(const struct frame *f)
 }
 
 /* The frame was something else: nobody may still reach it through an old translation. */
-static void flush_stale(struct frame *f, uint32_t stamp)
+static __attribute__((noinline)) void flush_stale(struct frame *f, uint32_t stamp)
 {
     struct domain *d = domain_by_id(f->owner);
     cpumap_t mask;
@@ -351,33 +351,17 @@ bool type_unpin(struct frame *f)
     return __atomic_fetch_and(&f->type, ~TYPE_PINNED, __ATOMIC_ACQ_REL) & TYPE_PINNED;
 }
 
-bool type_lock_table(struct frame *f)
-{
-    uint64_t x = type_word(f);
-
-    do {
-        while (unlikely(x & TYPE_LOCKED)) {
-            arch_cpu_relax();
-            x = type_word(f);
-        }
-        if (unlikely(!(x & TYPE_VALIDATED) || !TYPE_IS_TABLE(x))) {
-            return false;
-        }
-    } while (unlikely(!cmpxchg_type(f, &x, (x | TYPE_LOCKED) + 1)));
-    return true;
-}
-
-int type_unlock_table(struct frame *f)
+int type_unlock_last(struct frame *f)
 {
     uint64_t x = type_word(f), new;
 
     do {
         new = (x & ~TYPE_LOCKED) - 1;
-        if (unlikely(!(new & TYPE_COUNT_MASK))) {
+        if (!(new & TYPE_COUNT_MASK)) {
             new = x & ~(TYPE_LOCKED | TYPE_VALIDATED);
         }
-    } while (unlikely(!cmpxchg_type(f, &x, new)));
-    if (likely(new & TYPE_VALIDATED)) {
+    } while (!cmpxchg_type(f, &x, new));
+    if (new & TYPE_VALIDATED) {
         return 0;
     }
     f->arch_word = ENTRIES;
@@ -394,7 +378,7 @@ void old_table_leave(struct vcpu *v, struct frame *f)
     v->arch.old_tables[i] = f;
 }
 
-int old_table_finish(struct vcpu *v)
+int old_table_finish_slow(struct vcpu *v)
 {
     for (unsigned int i = 0; i < ARRAY_SIZE(v->arch.old_tables); i++) {
         struct frame *f = v->arch.old_tables[i];

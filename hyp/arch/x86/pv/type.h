@@ -19,9 +19,8 @@
 #ifndef X86_PV_TYPE_H
 #define X86_PV_TYPE_H
 
+#include "core/domain.h"
 #include "core/frame.h"
-
-struct vcpu;
 
 #define TYPE_COUNT_MASK ((1ULL << 48) - 1)
 #define TYPE_LOCKED     (1ULL << 56) /* a CPU changes entries of this page table */
@@ -51,9 +50,33 @@ static inline uint64_t type_word(const struct frame *f)
  * (only if preemptible) call again later. Levels 3 and 4, and 2 unless small, need preemptible.
  */
 int type_get(struct frame *f, uint64_t type, bool preemptible) MUST_CHECK;
+/* The commonest one, inline for the frame that is in use as such, or was last. False: -EINVAL. */
+static inline MUST_CHECK bool type_get_writable(struct frame *f)
+{
+    uint64_t x = type_word(f);
+
+    while (likely((x & TYPE_MASK) == TYPE_WRITABLE && (x & TYPE_VALIDATED || !(x & TYPE_COUNT_MASK)))) {
+        if (likely(__atomic_compare_exchange_n(&f->type, &x, (x | TYPE_VALIDATED) + 1, false, __ATOMIC_ACQ_REL,
+                                               __ATOMIC_ACQUIRE))) {
+            return true;
+        }
+    }
+    return type_get(f, TYPE_WRITABLE, false) == 0;
+}
 /* Drop one. -ERESTART (only if preemptible): the frame is partial now; the reference is gone, type_abandon() finishes it. */
 int type_put(struct frame *f, bool preemptible) MUST_CHECK;
 void type_put_now(struct frame *f); /* types other than tables, and tables of level 1 */
+static inline void type_put_writable(struct frame *f)
+{
+    uint64_t x = type_word(f);
+
+    while (likely((x & TYPE_COUNT_MASK) > 1)) {
+        if (likely(__atomic_compare_exchange_n(&f->type, &x, x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))) {
+            return;
+        }
+    }
+    type_put_now(f);
+}
 /* If the frame is partial, devalidate it. 0 or -ERESTART. */
 int type_abandon(struct frame *f, bool preemptible) MUST_CHECK;
 /* Sets or clears the pin flag; false if it was so already. */
@@ -64,14 +87,47 @@ bool type_unpin(struct frame *f) MUST_CHECK;
  * While locked, a validated page table's entries change only by the holder, who has a type reference for as long. False: it
  * is no validated page table. Unlocking may turn out to drop the last reference: 0 or -ERESTART, as type_put.
  */
-bool type_lock_table(struct frame *f) MUST_CHECK;
-int type_unlock_table(struct frame *f) MUST_CHECK;
+static inline MUST_CHECK bool type_lock_table(struct frame *f)
+{
+    uint64_t x = type_word(f);
+
+    do {
+        while (unlikely(x & TYPE_LOCKED)) {
+            arch_cpu_relax();
+            x = type_word(f);
+        }
+        if (unlikely(!(x & TYPE_VALIDATED) || !TYPE_IS_TABLE(x))) {
+            return false;
+        }
+    } while (unlikely(!__atomic_compare_exchange_n(&f->type, &x, (x | TYPE_LOCKED) + 1, false, __ATOMIC_ACQ_REL,
+                                                   __ATOMIC_ACQUIRE)));
+    return true;
+}
+
+int type_unlock_last(struct frame *f) MUST_CHECK; /* ours is the last reference */
+
+static inline MUST_CHECK int type_unlock_table(struct frame *f)
+{
+    uint64_t x = type_word(f);
+
+    while (likely((x & TYPE_COUNT_MASK) > 1)) {
+        if (likely(__atomic_compare_exchange_n(&f->type, &x, (x & ~TYPE_LOCKED) - 1, false, __ATOMIC_ACQ_REL,
+                                               __ATOMIC_ACQUIRE))) {
+            return 0;
+        }
+    }
+    return type_unlock_last(f);
+}
 
 /*
  * A table whose devalidation stopped is left with the vCPU (vcpu_arch.old_tables); it must be finished before the vCPU
  * leaves more than two: each memory-management hypercall begins with old_table_finish(). 0 or -ERESTART.
  */
 void old_table_leave(struct vcpu *v, struct frame *f);
-int old_table_finish(struct vcpu *v) MUST_CHECK;
+int old_table_finish_slow(struct vcpu *v) MUST_CHECK;
+static inline MUST_CHECK int old_table_finish(struct vcpu *v)
+{
+    return likely(!v->arch.old_tables[0] && !v->arch.old_tables[1]) ? 0 : old_table_finish_slow(v);
+}
 
 #endif
