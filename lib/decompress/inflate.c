@@ -1,6 +1,6 @@
 /*
- * DEFLATE: RFC 1951. Bits are taken from a 64-bit reservoir, lowest first; inflate_table.c makes the
- * tables that say what they mean.
+ * DEFLATE: RFC 1951. Bits are taken from a 64-bit reservoir, lowest first; inflate_table.c makes
+ * the tables that say what they mean.
  */
 #include <lodge/string.h>
 
