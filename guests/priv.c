@@ -41,8 +41,6 @@ PROBE_BOTH(swapgs, "swapgs");
 PROBE_BOTH(rsm, "rsm");
 PROBE_BOTH(vmcall, ".byte 0x0f, 0x01, 0xc1");
 PROBE_BOTH(vmmcall, ".byte 0x0f, 0x01, 0xd9");
-PROBE_BOTH(vmrun, "xor %eax, %eax; .byte 0x0f, 0x01, 0xd8");
-PROBE_BOTH(stgi, ".byte 0x0f, 0x01, 0xdc");
 PROBE_BOTH(monitor, "lea -64(%rsp), %rax; xor %ecx, %ecx; xor %edx, %edx; monitor");
 PROBE_BOTH(mwait, "xor %eax, %eax; xor %ecx, %ecx; mwait");
 PROBE_BOTH(xgetbv, "xor %ecx, %ecx; xgetbv");
@@ -92,8 +90,7 @@ static const struct probe probes[] = {
     PROBE_ROW(rsm),
     PROBE_ROW(vmcall),
     PROBE_ROW(vmmcall),
-    PROBE_ROW(vmrun),
-    PROBE_ROW(stgi),
+
     PROBE_ROW(monitor),
     PROBE_ROW(mwait),
     PROBE_ROW(xgetbv),
