@@ -76,6 +76,16 @@ unsigned int emul_fetch_bytes(const struct cpu_user_regs *regs, uint8_t *bytes, 
     enum x86_mode mode = mode_of(regs, &base);
 
     at = mode == X86_MODE_64 ? regs->rip : (uint32_t)(base + regs->rip);
+    /* Mostly all of it lies in one page: two words, the second overlapping the first. */
+    if (n == X86_INSN_MAX && guest_address_ok(at)) {
+        uint64_t low, high;
+
+        if (guest_get_u64(at, &low) && guest_get_u64(at + X86_INSN_MAX - 8, &high)) {
+            __builtin_memcpy(bytes, &low, 8);
+            __builtin_memcpy(bytes + X86_INSN_MAX - 8, &high, 8);
+            return n;
+        }
+    }
     while (n && guest_copy_from(bytes, at, n)) {
         n--;
     }
@@ -92,11 +102,12 @@ bool emul_fetch(const struct cpu_user_regs *regs, struct x86_insn *insn)
 
 uint64_t *emul_reg(struct cpu_user_regs *regs, unsigned int n)
 {
-    uint64_t *const at[16] = { &regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp, &regs->rsi,
-                               &regs->rdi, &regs->r8,  &regs->r9,  &regs->r10, &regs->r11, &regs->r12, &regs->r13,
-                               &regs->r14, &regs->r15 };
+#define AT(name) offsetof(struct cpu_user_regs, name)
+    static const uint8_t at[16] = { AT(rax), AT(rcx), AT(rdx), AT(rbx), AT(rsp), AT(rbp), AT(rsi), AT(rdi),
+                                    AT(r8),  AT(r9),  AT(r10), AT(r11), AT(r12), AT(r13), AT(r14), AT(r15) };
+#undef AT
 
-    return at[n & 15];
+    return (uint64_t *)((char *)regs + at[n & 15]);
 }
 
 /* Without REX, byte registers 4 to 7 are ah, ch, dh, bh. */

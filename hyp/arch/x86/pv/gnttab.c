@@ -77,7 +77,7 @@ int gnttab_arch_map(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_
     }
     old = __atomic_exchange_n(slot(table, index), l1e_adjust(pte_make(frame_mfn(f), entry)), __ATOMIC_SEQ_CST);
     l1_unlock(v, table);
-    l1e_put(old, v->domain);
+    l1e_put(old);
     frame_put(table);
     return GNTST_okay;
 }
@@ -130,7 +130,7 @@ int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint3
             replacement = __atomic_exchange_n(slot(table, index), replacement, __ATOMIC_SEQ_CST);
             l1_unlock(v, table);
         }
-        l1e_put(replacement, v->domain);
+        l1e_put(replacement);
     }
     frame_put(table);
     return rc;

@@ -8,6 +8,7 @@
 #include "mm/page.h"
 #include "pv/guest_access.h"
 #include "pv/mm_target.h"
+#include "pv/pt_entry.h"
 #include "pv/pt_update.h"
 #include "pv/pv.h"
 #include "pv/type.h"
@@ -15,31 +16,51 @@
 #define MMU_UPDATE_PREEMPTED (1U << 31) /* in the count: a continuation; *pdone holds what was done before */
 #define CMD_MASK 3ULL
 
-/* Consecutive requests mostly name the same table: its reference is kept from one to the next. */
+/*
+ * Consecutive requests mostly name the same table: it stays referenced from one to the next and, if it is of level 1, locked.
+ * Nothing is read from the guest meanwhile.
+ */
 struct table_cache {
+    struct vcpu *v;
     struct frame *f;
+    bool locked;
 };
 
-static struct frame *cache_get(struct table_cache *cache, mfn_t mfn, struct domain *owner)
+static void cache_drop(struct table_cache *cache)
 {
-    if (cache->f) {
-        if (mfn_eq(frame_mfn(cache->f), mfn)) {
-            return cache->f;
-        }
-        frame_put(cache->f);
-        cache->f = NULL;
+    if (!cache->f) {
+        return;
     }
-    if (frame_valid(mfn) && frame_get(frame_of(mfn), owner)) {
-        cache->f = frame_of(mfn);
+    if (cache->locked && unlikely(type_unlock_table(cache->f))) {
+        old_table_leave(cache->v, cache->f);
     }
-    return cache->f;
+    frame_put(cache->f);
+    cache->f = NULL;
+    cache->locked = false;
 }
 
-static int update_entry(const struct pt_change *c, struct frame *table, uint64_t address, uint64_t value)
+static bool cache_load(struct table_cache *cache, mfn_t mfn, struct domain *owner)
 {
-    unsigned int index = (address & ~PAGE_MASK) / 8;
+    cache_drop(cache);
+    if (!frame_valid(mfn) || !frame_get(frame_of(mfn), owner)) {
+        return false;
+    }
+    cache->f = frame_of(mfn);
+    if ((type_word(cache->f) & TYPE_MASK) == TYPE_L1 && type_lock_table(cache->f)) {
+        cache->locked = true;
+        if (unlikely((type_word(cache->f) & TYPE_MASK) != TYPE_L1)) { /* not any more: the general way sorts it out */
+            cache->locked = false;
+            if (type_unlock_table(cache->f)) {
+                old_table_leave(cache->v, cache->f);
+            }
+        }
+    }
+    return true;
+}
 
-    if (likely(TYPE_IS_TABLE(type_word(table)))) {
+static int update_other(const struct pt_change *c, struct frame *table, unsigned int index, uint64_t value)
+{
+    if (TYPE_IS_TABLE(type_word(table))) {
         return pt_update(c, table, index, value);
     }
     /* Not a page table: an ordinary store, if the guest could do it. */
@@ -47,8 +68,26 @@ static int update_entry(const struct pt_change *c, struct frame *table, uint64_t
         return -EINVAL;
     }
     shared_write((uint64_t *)arch_map_frame(frame_mfn(table)) + index, value);
-    type_put_now(table);
+    type_put_writable(table);
     return 0;
+}
+
+static ALWAYS_INLINE int update_entry(struct pt_change *c, struct table_cache *cache, uint64_t request, uint64_t value)
+{
+    unsigned int index = (request & ~PAGE_MASK) / 8;
+    mfn_t mfn = maddr_to_mfn(MADDR(request));
+
+    if (unlikely(request & 4)) {
+        return -EINVAL;
+    }
+    if ((!cache->f || !mfn_eq(frame_mfn(cache->f), mfn)) && !cache_load(cache, mfn, c->pt_owner)) {
+        return -EINVAL;
+    }
+    c->preserve_ad = (request & CMD_MASK) == MMU_PT_UPDATE_PRESERVE_AD;
+    if (likely(cache->locked)) {
+        return l1e_update((uint64_t *)arch_map_frame(mfn) + index, value, c->pt_owner, c->pg_owner, c->preserve_ad);
+    }
+    return update_other(c, cache->f, index, value);
 }
 
 static int update_m2p(uint64_t address, uint64_t value, struct domain *pg_owner)
@@ -63,48 +102,64 @@ static int update_m2p(uint64_t address, uint64_t value, struct domain *pg_owner)
     return 0;
 }
 
+#define CHUNK 16 /* requests read at a time */
+
+/* At most n of them; fewer if only the first can be read, 0 if not even that. */
+static unsigned int chunk_read(struct mmu_update *to, uint64_t gva, unsigned int n)
+{
+    if (n > 1 && !guest_copy_from(to, gva, n * sizeof(*to))) {
+        return n;
+    }
+    return guest_get_u64(gva, &to->ptr) && guest_get_u64(gva + 8, &to->val);
+}
+
+/* The requests of one chunk; returns how many were done. */
+static unsigned int chunk_run(struct vcpu *v, const struct mmu_update *req, unsigned int n, struct pt_change *c, int *rc)
+{
+    struct table_cache cache = { .v = v };
+    unsigned int i;
+
+    for (i = 0; i < n; i++) {
+        if (likely((req[i].ptr & CMD_MASK) != MMU_MACHPHYS_UPDATE)) {
+            *rc = update_entry(c, &cache, req[i].ptr, req[i].val);
+        } else {
+            *rc = update_m2p(req[i].ptr & ~CMD_MASK, req[i].val, c->pg_owner);
+        }
+        if (unlikely(*rc)) {
+            break;
+        }
+        if (unlikely(v->arch.old_tables[0])) {
+            i++;
+            break;
+        }
+    }
+    cache_drop(&cache);
+    return i;
+}
+
 /* *todo requests at *gva; both are advanced. */
 static int run(struct vcpu *v, uint64_t *gva, unsigned int *todo, struct domain *pt_owner, struct domain *pg_owner)
 {
     struct pt_change c = { .v = v, .pt_owner = pt_owner, .pg_owner = pg_owner };
-    struct table_cache cache = { NULL };
-    unsigned int n = *todo;
+    struct mmu_update req[CHUNK];
     int rc = 0;
 
-    for (; *todo; --*todo, *gva += sizeof(struct mmu_update)) {
-        uint64_t request, value, address;
-        struct frame *table;
+    for (;;) {
+        unsigned int n = chunk_read(req, *gva, MIN(*todo, (unsigned int)CHUNK)), done;
 
-        if (unlikely(v->arch.old_tables[0]) || (*todo != n && unlikely(preempt_requested()))) {
-            rc = -ERESTART;
-            break;
+        if (unlikely(!n)) {
+            return -EFAULT;
         }
-        if (unlikely(!guest_get_u64(*gva, &request) || !guest_get_u64(*gva + 8, &value))) {
-            rc = -EFAULT;
-            break;
+        done = chunk_run(v, req, n, &c, &rc);
+        *todo -= done;
+        *gva += done * sizeof(*req);
+        if (rc || !*todo) {
+            return rc;
         }
-        address = request & ~CMD_MASK;
-        switch (request & CMD_MASK) {
-        case MMU_NORMAL_PT_UPDATE:
-        case MMU_PT_UPDATE_PRESERVE_AD:
-        case MMU_PT_UPDATE_NO_TRANSLATE:
-            c.preserve_ad = (request & CMD_MASK) == MMU_PT_UPDATE_PRESERVE_AD;
-            c.no_translate = (request & CMD_MASK) == MMU_PT_UPDATE_NO_TRANSLATE;
-            table = cache_get(&cache, maddr_to_mfn(MADDR(address)), pt_owner);
-            rc = table && !(address & 7) ? update_entry(&c, table, address, value) : -EINVAL;
-            break;
-        default:
-            rc = update_m2p(address, value, pg_owner);
-            break;
-        }
-        if (unlikely(rc)) {
-            break;
+        if (unlikely(v->arch.old_tables[0] || preempt_requested())) {
+            return -ERESTART;
         }
     }
-    if (cache.f) {
-        frame_put(cache.f);
-    }
-    return rc;
 }
 
 /* foreign: low half whose frames entries may name; high half, if not 0, whose tables they are, plus one. */
@@ -145,7 +200,7 @@ long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, u
         rc = -EINVAL;
         goto out;
     }
-    rc = run(v, &gva, &todo, pt_owner, pg_owner);
+    rc = todo ? run(v, &gva, &todo, pt_owner, pg_owner) : 0;
     done += count - todo;
     if (unlikely(done_gva) && guest_copy_to(done_gva, &done, sizeof(done)) && rc == -ERESTART) {
         rc = -EFAULT; /* without the count it could not be continued; otherwise its loss is the guest's */

@@ -15,7 +15,7 @@ static bool opt_linear_pt = true;
 OPTION_BOOL("pv-linear-pt", opt_linear_pt);
 
 /* Is the frame a device's (or nothing at all) rather than RAM that somebody can own? */
-static bool frame_is_io(mfn_t mfn)
+static ALWAYS_INLINE bool frame_is_io(mfn_t mfn)
 {
     return !frame_valid(mfn) || frame_of(mfn)->owner == FRAME_OWNER_IO;
 }
@@ -54,7 +54,7 @@ static __attribute__((noinline, cold)) int bad_bits(uint64_t entry)
     return -EINVAL;
 }
 
-int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
+static ALWAYS_INLINE int entry_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
     uint64_t entry = *pte;
     mfn_t mfn = pte_mfn(entry);
@@ -65,18 +65,18 @@ int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
             return bad_bits(entry);
         }
     }
-    if (unlikely(frame_is_io(mfn))) {
+    if (unlikely(!frame_valid(mfn))) {
         return l1e_get_io(pte, pt_owner, pg_owner);
     }
     f = frame_of(mfn);
     if (unlikely(!frame_get(f, pg_owner))) {
-        return -EBUSY;
+        return f->owner == FRAME_OWNER_IO ? l1e_get_io(pte, pt_owner, pg_owner) : -EBUSY;
     }
     if (entry & PTE_RW && unlikely(!type_get_writable(f))) {
         frame_put(f);
         return -EBUSY;
     }
-    if (unlikely(entry & PTE_CACHE && frame_shared(f))) {
+    if (unlikely(entry & PTE_CACHE) && frame_shared(f)) {
         if (entry & PTE_RW) {
             type_put_writable(f);
         }
@@ -86,12 +86,11 @@ int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
     return 0;
 }
 
-void l1e_put(uint64_t pte, struct domain *pt_owner)
+static ALWAYS_INLINE void entry_put(uint64_t pte)
 {
     mfn_t mfn = pte_mfn(pte);
     struct frame *f;
 
-    (void)pt_owner;
     if (!(pte & PTE_P) || unlikely(frame_is_io(mfn))) {
         return;
     }
@@ -100,6 +99,56 @@ void l1e_put(uint64_t pte, struct domain *pt_owner)
         type_put_writable(f);
     }
     frame_put(f);
+}
+
+int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
+{
+    return entry_get(pte, pt_owner, pg_owner);
+}
+
+void l1e_put(uint64_t pte)
+{
+    entry_put(pte);
+}
+
+/* The CPU may set A and D in the entry at any moment; everything else in it changes only under the table's lock. */
+uint64_t entry_write(uint64_t *at, uint64_t old, uint64_t new, bool preserve_ad)
+{
+    if (!preserve_ad) {
+        return __atomic_exchange_n(at, new, __ATOMIC_SEQ_CST);
+    }
+    while (!__atomic_compare_exchange_n(at, &old, new | (old & (PTE_A | PTE_D)), false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_RELAXED)) {
+    }
+    return old;
+}
+
+/* Bits of an entry that change without touching a reference. */
+#define L1_SAME_REFERENCES (PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_US | PTE_NX | PTE_G)
+
+int l1e_update(uint64_t *at, uint64_t new, struct domain *pt_owner, struct domain *pg_owner, bool preserve_ad)
+{
+    uint64_t old = __atomic_load_n(at, __ATOMIC_RELAXED);
+    int rc;
+
+    if (!(new & PTE_P)) {
+        entry_put(entry_write(at, old, new, preserve_ad));
+        return 0;
+    }
+    new = l1e_adjust(new);
+    if (old & PTE_P && !((old ^ new) & ~L1_SAME_REFERENCES)) {
+        entry_write(at, old, new, preserve_ad);
+        return 0;
+    }
+    rc = entry_get(&new, pt_owner, pg_owner);
+    if (rc) {
+        return rc;
+    }
+    old = entry_write(at, old, new, preserve_ad);
+    if (old & PTE_P) {
+        entry_put(old);
+    }
+    return 0;
 }
 
 /* Counts one linear entry in `table` that names `child`; false if that would allow a chain. */

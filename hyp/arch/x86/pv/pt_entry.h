@@ -16,7 +16,12 @@
  * 0, -EINVAL bad bits, -EPERM device not allowed, -EBUSY not the owner's frame or not of a compatible type.
  */
 int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner) MUST_CHECK;
-void l1e_put(uint64_t pte, struct domain *pt_owner);
+void l1e_put(uint64_t pte);
+
+/* The whole change of an L1 entry whose table is locked. Errors as l1e_get: nothing has changed then. */
+int l1e_update(uint64_t *at, uint64_t new, struct domain *pt_owner, struct domain *pg_owner, bool preserve_ad) MUST_CHECK;
+/* Returns what was there. */
+uint64_t entry_write(uint64_t *at, uint64_t old, uint64_t new, bool preserve_ad);
 
 /* An entry of a table `table` of level 2..4 owned by d. 0, -EINVAL, -ERESTART. */
 int table_entry_get(struct frame *table, unsigned int level, uint64_t entry, struct domain *d, bool preemptible) MUST_CHECK;

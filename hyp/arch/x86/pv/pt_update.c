@@ -7,42 +7,7 @@
 #include "pv/type.h"
 
 /* Bits of an entry that change without touching a reference. */
-#define L1_SAME_REFERENCES    (PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_US | PTE_NX | PTE_G)
 #define TABLE_SAME_REFERENCES (PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_US | PTE_NX)
-
-/* The CPU may set A and D in the entry at any moment; everything else in it changes only under the table's lock. */
-static uint64_t entry_write(uint64_t *at, uint64_t old, uint64_t new, bool preserve_ad)
-{
-    if (!preserve_ad) {
-        return __atomic_exchange_n(at, new, __ATOMIC_SEQ_CST);
-    }
-    while (!__atomic_compare_exchange_n(at, &old, new | (old & (PTE_A | PTE_D)), false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_RELAXED)) {
-    }
-    return old;
-}
-
-static int update_l1(const struct pt_change *c, uint64_t *at, uint64_t new)
-{
-    uint64_t old = __atomic_load_n(at, __ATOMIC_RELAXED);
-    int rc;
-
-    if (!(new & PTE_P)) {
-        l1e_put(entry_write(at, old, new, c->preserve_ad), c->pt_owner);
-        return 0;
-    }
-    new = l1e_adjust(new);
-    if (old & PTE_P && !((old ^ new) & ~L1_SAME_REFERENCES)) {
-        entry_write(at, old, new, c->preserve_ad);
-        return 0;
-    }
-    rc = l1e_get(&new, c->pt_owner, c->pg_owner);
-    if (rc) {
-        return rc;
-    }
-    l1e_put(entry_write(at, old, l1e_adjust(new), c->preserve_ad), c->pt_owner);
-    return 0;
-}
 
 /* Levels 2 to 4. *dropped: the entry whose references the caller gives back once the table is unlocked. */
 static int update_table(const struct pt_change *c, struct frame *table, unsigned int level, uint64_t *at, uint64_t new,
@@ -81,7 +46,7 @@ int pt_update(const struct pt_change *c, struct frame *table, unsigned int index
     }
     level = TYPE_LEVEL(type_word(table));
     if (likely(level == 1)) {
-        rc = update_l1(c, at, entry);
+        rc = l1e_update(at, entry, c->pt_owner, c->pg_owner, c->preserve_ad);
     } else if (level == 4 && index >= HOLE_SLOT_FIRST && index < HOLE_SLOT_END) {
         rc = -EINVAL;
     } else {
@@ -127,7 +92,7 @@ int pt_update_l1_cmpxchg(const struct pt_change *c, struct frame *table, unsigne
         *old = found;
         rc = 1;
     } else {
-        rc = update_l1(c, at, entry);
+        rc = l1e_update(at, entry, c->pt_owner, c->pg_owner, c->preserve_ad);
     }
     if (type_unlock_table(table)) {
         old_table_leave(c->v, table);

@@ -73,17 +73,17 @@ undo:
     log_guest_debug("L1 table %lx refused: entry %u is %016lx (%d)", (unsigned long)frame_mfn(f).n, i,
                     (unsigned long)table[i], rc);
     while (i-- > 0) {
-        l1e_put(table[i], d);
+        l1e_put(table[i]);
     }
     return rc;
 }
 
-static void l1_devalidate(struct frame *f, struct domain *d)
+static void l1_devalidate(struct frame *f)
 {
     const uint64_t *table = table_of(f);
 
     for (unsigned int i = 0; i < ENTRIES; i++) {
-        l1e_put(table[i], d);
+        l1e_put(table[i]);
     }
 }
 
@@ -204,7 +204,7 @@ static int devalidate(struct frame *f, bool owned, bool preemptible)
     int rc = 0;
 
     if ((x & TYPE_MASK) == TYPE_L1) {
-        l1_devalidate(f, domain_by_id(f->owner));
+        l1_devalidate(f);
     } else {
         rc = table_devalidate(f, TYPE_LEVEL(x), preemptible);
     }
