@@ -29,6 +29,10 @@ static struct domain **tables[DIV_ROUND_UP(DOMID_LIMIT, TABLE_SIZE)];
 static struct domain *list_head;
 static struct spinlock list_lock = SPINLOCK_INIT(RANK_DOMLIST);
 
+/* Domains without references, linked by next_dead, which the reaper frees: nothing of theirs may run meanwhile. */
+static struct domain *dead;
+static struct work reaper;
+
 enum kill_stage { KILL_START, KILL_EVENTS, KILL_GRANTS, KILL_MEMORY, KILL_DONE };
 
 void domain_list_lock(void)
@@ -152,7 +156,11 @@ void domain_put(struct domain *d)
     old = __atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL); /* who frees sees what the others did */
     assert(old > 0);
     if (old == 1) {
-        work_schedule(&d->destroy_work); /* the caller may hold locks and be anywhere */
+        /* The caller may hold locks and be anywhere. */
+        d->next_dead = __atomic_load_n(&dead, __ATOMIC_RELAXED);
+        while (!__atomic_compare_exchange_n(&dead, &d->next_dead, d, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+        }
+        work_schedule(&reaper);
     }
 }
 
@@ -197,13 +205,19 @@ static void domain_free(struct domain *d)
     object_free(d);
 }
 
-static void domain_free_work(void *data)
+static void reap(void *data)
 {
-    struct domain *d = data;
+    struct domain *d = __atomic_exchange_n(&dead, NULL, __ATOMIC_ACQUIRE);
 
-    list_and_table_remove(d);
-    log_debug("domain %u is gone", d->id);
-    domain_free(d);
+    (void)data;
+    while (d) {
+        struct domain *next = d->next_dead;
+
+        list_and_table_remove(d);
+        log_debug("domain %u is gone", d->id);
+        domain_free(d);
+        d = next;
+    }
 }
 
 /* The shared info page is a page of the hypervisor's that the domain may map; guests of others may hold it for longer. */
@@ -259,6 +273,9 @@ int domain_create(const struct domain_config *config, struct domain **out)
     if (config->max_vcpus == 0 || config->max_vcpus > MAX_VCPUS || (config->id >= DOMID_LIMIT && !config->is_idle)) {
         return -EINVAL;
     }
+    if (!reaper.fn) {
+        work_init(&reaper, reap, NULL); /* the idle domain, at boot */
+    }
     d = object_alloc(sizeof(*d));
     if (!d) {
         return -ENOMEM;
@@ -279,7 +296,6 @@ int domain_create(const struct domain_config *config, struct domain **out)
     d->sched.weight = SCHED_WEIGHT_DEFAULT;
     spin_init(&d->lock, RANK_DOMAIN);
     spin_init(&d->page_lock, RANK_PAGELIST);
-    work_init(&d->destroy_work, domain_free_work, d);
     domain_shutdown_init(d);
     domain_watchdogs_init(d);
 

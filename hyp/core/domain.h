@@ -78,8 +78,8 @@ struct domain {
     bool is_pv, is_idle;
     uint8_t kill_stage;             /* domain_kill's progress */
     bool is_listed;                 /* complete: can be found. Under the list's lock */
-    uint32_t refs;                  /* atomic; the last put frees, in destroy_work */
-    struct work destroy_work;
+    uint32_t refs;                  /* atomic; the last put leaves it to domain.c's reaper */
+    struct domain *next_dead;
     struct work shutdown_work;      /* tells the tools */
     struct sched_domain sched;
     uint32_t pause_count;           /* atomic */

@@ -52,7 +52,8 @@ struct sched_cpu *sched_lock(struct vcpu *v, unsigned long *flags)
         struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
 
         *flags = spin_lock_irqsave(&s->lock);
-        if (likely(cpu == __atomic_load_n(&v->cpu, __ATOMIC_RELAXED))) {
+        /* Acquire: it may come from a CPU whose lock is another; pairs with send_to(). */
+        if (likely(cpu == __atomic_load_n(&v->cpu, __ATOMIC_ACQUIRE))) {
             return s;
         }
         spin_unlock_irqrestore(&s->lock, *flags);
@@ -73,14 +74,22 @@ static void ask_again(unsigned int cpu)
     }
 }
 
+/* An idle CPU gets something to do. */
+static void cpu_taken(unsigned int cpu)
+{
+    if (cpumap_test(&cpus_idle, cpu)) {
+        cpumap_clear_atomic(&cpus_idle, cpu);
+    }
+}
+
 /* Takes a vCPU that is asleep away from its queue. The caller unlocks and settles it. */
 static void send_to(struct sched_cpu *from, struct vcpu *v, unsigned int to, enum sched_move why)
 {
-    cpumap_clear_atomic(&cpus_idle, to);
+    cpu_taken(to);
     if (!v->sched.detached) {
         sched_vcpu_detach(&from->q, &v->sched, why);
     }
-    __atomic_store_n(&v->cpu, to, __ATOMIC_RELAXED); /* who reads it takes that CPU's lock and looks again */
+    __atomic_store_n(&v->cpu, to, __ATOMIC_RELEASE); /* the last touch: from here on it is under the other's lock */
 }
 
 /*
@@ -119,6 +128,7 @@ static void vcpu_settle(struct vcpu *v, bool woken)
             sched_unlock(s, flags);
             continue;
         }
+        cpu_taken(cpu);
         sched_queue_account(&s->q, now_ns);
         if (sv->detached) {
             sched_vcpu_attach(&s->q, sv);
@@ -233,8 +243,8 @@ static struct vcpu *next_vcpu(struct sched_cpu *s, const struct vcpu *prev, uint
             sv = sched_queue_pick(&s->q, false, *now_ns, until_ns);
         }
     }
-    if (sv && cpumap_test(&cpus_idle, cpu)) {
-        cpumap_clear_atomic(&cpus_idle, cpu);
+    if (sv) {
+        cpu_taken(cpu);
     }
     return sv ? vcpu_of(sv) : idle_vcpu[cpu];
 }
@@ -295,7 +305,7 @@ void sched_context_saved(struct vcpu *prev)
             vcpu_settle(prev, false);
         }
     }
-    if (s->q.hint.nr_waiting) {
+    if (__atomic_load_n(&s->q.hint.nr_waiting, __ATOMIC_RELAXED)) {
         balance(s);
     }
 }

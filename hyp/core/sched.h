@@ -57,6 +57,7 @@ int vcpu_pin_override(struct vcpu *v, int cpu) MUST_CHECK;
 /* The CPU it may run on when there is only one: pinned (VCPUOP_get_physid). -1: several. */
 int vcpu_pinned_cpu(const struct vcpu *v);
 int sched_set_params(struct domain *d, uint32_t weight, uint32_t cap_percent) MUST_CHECK;
+void sched_dump(void);                                  /* sched_dump.c: debug key 'r' */
 void sched_get_params(const struct domain *d, uint32_t *weight, uint32_t *cap_percent);
 
 #endif

@@ -257,6 +257,14 @@ long hypercall_sched_op(uint64_t cmd, uint64_t arg_gva, uint64_t a3, uint64_t a4
     (void)a3;
     (void)a4;
     (void)a5;
+    cmd = (uint32_t)cmd;
+    if (cmd < ARRAY_SIZE(sched_ops)) {
+        const struct subop *op = &sched_ops[index_nospec(cmd, ARRAY_SIZE(sched_ops))];
+
+        if (op->fn && !op->size) {
+            return op->fn(current, NULL); /* nothing to copy: what the guest passes is not even an address */
+        }
+    }
     return subop_dispatch(sched_ops, ARRAY_SIZE(sched_ops), cmd, arg_gva);
 }
 
@@ -266,7 +274,7 @@ long hypercall_sched_op_compat(uint64_t cmd, uint64_t arg, uint64_t a3, uint64_t
     (void)a3;
     (void)a4;
     (void)a5;
-    switch (cmd) {
+    switch ((uint32_t)cmd) {
     case SCHEDOP_yield:
         vcpu_yield();
         return 0;

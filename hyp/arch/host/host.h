@@ -19,6 +19,9 @@ void host_time_advance(uint64_t ns);
 uint64_t host_timer_deadline(unsigned int cpu); /* last arch_timer_program() of that CPU */
 unsigned int host_pokes(unsigned int cpu);      /* times it was poked since the last call */
 
+/* What memory_op last named a frame (M2P). */
+uint64_t host_frame_name(mfn_t mfn);
+
 /* Give all RAM but frame 0 (or a part) to the heap; once in a program. */
 void host_heap_init(void);
 void host_heap_init_range(uint64_t start, uint64_t end);
