@@ -12,7 +12,9 @@
 #define MI1 (M | I1)
 #define MIZ (M | IZ)
 #define G3  0x10 /* groups F6 and F7: an immediate only for /0 and /1 */
+#define R   0x20 /* ModRM always names registers: MOV to and from control and debug registers */
 
+/* clang-format off */
 static const uint8_t one_byte[256] = {
 #define ALU M, M, M, M, I1, IZ
     /* 00 */ ALU, NO, NO, ALU, NO, NO,
@@ -23,7 +25,7 @@ static const uint8_t one_byte[256] = {
     /* 50 */ OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK,
     /* 60 */ NO, NO, NO, M, NO, NO, NO, NO, IZ, MIZ, I1, MI1, OK, OK, OK, OK,
     /* 70 */ I1, I1, I1, I1, I1, I1, I1, I1, I1, I1, I1, I1, I1, I1, I1, I1,
-    /* 80 */ MI1, MIZ, NO, MI1, M, M, M, M, M, M, M, M, M, M, M, M,
+    /* 80 */ MI1, MIZ, NO, MI1, M, M, M, M, M, M, M, M, M, M, M, NO,
     /* 90 */ OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, NO, OK, OK, OK, OK, OK,
     /* a0 */ NO, NO, NO, NO, OK, OK, OK, OK, I1, IZ, OK, OK, OK, OK, OK, OK,
     /* b0 */ I1, I1, I1, I1, I1, I1, I1, I1, NO, NO, NO, NO, NO, NO, NO, NO,
@@ -33,12 +35,15 @@ static const uint8_t one_byte[256] = {
     /* f0 */ NO, OK, NO, NO, OK, OK, M | I1 | G3, M | IZ | G3, OK, OK, OK, OK, OK, OK, M, M,
 #undef ALU
 };
+/* clang-format on */
 
 static const uint8_t two_byte[256] = {
-    [0x00] = M, [0x01] = M, [0x02] = M, [0x03] = M, [0x05] = OK, [0x06] = OK, [0x07] = OK, [0x08] = OK, [0x09] = OK,
-    [0x0b] = OK, [0x20] = M, [0x21] = M, [0x22] = M, [0x23] = M, [0x30] = OK, [0x31] = OK, [0x32] = OK, [0x33] = OK,
-    [0xa2] = OK, [0xa3] = M, [0xab] = M, [0xb0] = M, [0xb1] = M, [0xb3] = M, [0xb6] = M, [0xb7] = M, [0xba] = MI1,
-    [0xbb] = M, [0xbe] = M, [0xbf] = M, [0xc0] = M, [0xc1] = M, [0xc7] = M,
+    [0x00] = M,     [0x01] = M,     [0x02] = M,   [0x03] = M,  [0x05] = OK,    [0x06] = OK,
+    [0x07] = OK,    [0x08] = OK,    [0x09] = OK,  [0x0b] = OK, [0x20] = M | R, [0x21] = M | R,
+    [0x22] = M | R, [0x23] = M | R, [0x30] = OK,  [0x31] = OK, [0x32] = OK,    [0x33] = OK,
+    [0xa2] = OK,    [0xa3] = M,     [0xab] = M,   [0xb0] = M,  [0xb1] = M,     [0xb3] = M,
+    [0xb6] = M,     [0xb7] = M,     [0xba] = MI1, [0xbb] = M,  [0xbe] = M,     [0xbf] = M,
+    [0xc0] = M,     [0xc1] = M,     [0xc3] = M,   [0xc7] = M,
 };
 
 struct reader {
@@ -67,14 +72,20 @@ static bool prefixes(struct reader *r, struct x86_insn *out, enum x86_mode mode)
         uint8_t b = r->bytes[r->at];
 
         if (mode == X86_MODE_64 && (b & 0xf0) == 0x40) {
-            out->rex = b; /* counts only directly before the opcode: another prefix below clears it */
+            out->rex = b; /* counts only directly before the opcode: others below clear it */
             continue;
         }
         switch (b) {
-        case 0x26: case 0x2e: case 0x36: case 0x3e:
-            out->segment = (b >> 3) & 3;
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+            if (mode != X86_MODE_64) { /* there they say nothing, not even against FS and GS */
+                out->segment = (b >> 3) & 3;
+            }
             break;
-        case 0x64: case 0x65:
+        case 0x64:
+        case 0x65:
             out->segment = 4 + (b & 1);
             break;
         case 0x66:
@@ -111,11 +122,11 @@ static bool prefixes(struct reader *r, struct x86_insn *out, enum x86_mode mode)
 
 static bool modrm16(struct reader *r, struct x86_insn *out)
 {
-    static const uint8_t bases[8] = { 3, 3, 5, 5, 6, 7, 5, 3 }, indexes[8] = { 6, 7, 6, 7, X86_NO_REG, X86_NO_REG,
-                                                                               X86_NO_REG, X86_NO_REG };
+    static const uint8_t bases[8] = { 3, 3, 5, 5, 6, 7, 5, 3 };
+    static const uint8_t indexes[4] = { 6, 7, 6, 7 };
 
     out->base = bases[out->rm];
-    out->index = indexes[out->rm];
+    out->index = out->rm < ARRAY_SIZE(indexes) ? indexes[out->rm] : X86_NO_REG;
     if (out->mod == 0 && out->rm == 6) {
         out->base = X86_NO_REG;
         return take(r, 2, &out->displacement);
@@ -123,7 +134,7 @@ static bool modrm16(struct reader *r, struct x86_insn *out)
     return out->mod == 0 || take(r, out->mod, &out->displacement);
 }
 
-static bool modrm(struct reader *r, struct x86_insn *out, enum x86_mode mode)
+static bool modrm(struct reader *r, struct x86_insn *out, enum x86_mode mode, bool registers)
 {
     int64_t v;
 
@@ -131,7 +142,7 @@ static bool modrm(struct reader *r, struct x86_insn *out, enum x86_mode mode)
         return false;
     }
     out->has_modrm = true;
-    out->mod = v >> 6 & 3;
+    out->mod = registers ? 3 : v >> 6 & 3;
     out->reg = (v >> 3 & 7) | (out->rex & 4 ? 8 : 0);
     out->rm = v & 7;
     if (out->mod == 3) {
@@ -183,7 +194,7 @@ bool x86_insn_decode(const uint8_t *bytes, unsigned int n, enum x86_mode mode, s
         out->opcode = r.bytes[r.at++];
     }
     form = out->map ? two_byte[out->opcode] : one_byte[out->opcode];
-    if (!form || (form & M && !modrm(&r, out, mode))) {
+    if (!form || (form & M && !modrm(&r, out, mode, form & R))) {
         return false;
     }
     if (form & G3 && (out->reg & 7) > 1) {
