@@ -31,8 +31,7 @@ static bool compute(const struct cpu_user_regs *regs, const struct x86_insn *ins
     return x86_rmw_compute(insn, gprs, regs->rflags, old, w);
 }
 
-/* Is va what the instruction's operand names? Another vCPU may have changed the code since it
- * faulted. */
+/* Is va what the operand names? Another vCPU may have changed the code since it faulted. */
 static bool names(struct cpu_user_regs *regs, const struct x86_insn *insn, uint64_t va)
 {
     if (insn->has_modrm) {
