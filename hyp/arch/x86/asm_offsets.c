@@ -43,11 +43,17 @@ void asm_offsets(void)
     OFFSET(VCPU_callback_flags, struct vcpu, arch.callback_flags);
     OFFSET(VCPU_nmi_state, struct vcpu, arch.nmi_state);
     OFFSET(VCPU_kernel_sp, struct vcpu, arch.kernel_sp);
+    OFFSET(VCPU_traps, struct vcpu, arch.traps);
+    OFFSET(VCPU_cr2_fault, struct vcpu, arch.cr2_fault);
     OFFSET(VCPU_syscall_callback, struct vcpu, arch.syscall_callback);
     OFFSET(VCPU_cr3_kernel, struct vcpu, arch.cr3_kernel);
     OFFSET(VCPU_cr3_user, struct vcpu, arch.cr3_user);
 
     OFFSET(INFO_pending, struct vcpu_info, evtchn_upcall_pending);
+    OFFSET(INFO_cr2, struct vcpu_info, arch.cr2);
+    VALUE(TRAP_size, sizeof(struct trap_info));
+    OFFSET(TRAP_flags, struct trap_info, flags);
+    OFFSET(TRAP_address, struct trap_info, address);
     OFFSET(INFO_mask, struct vcpu_info, evtchn_upcall_mask);
 
     VALUE(NEG_ERESTART, -ERESTART);

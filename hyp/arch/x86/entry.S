@@ -22,6 +22,10 @@
 #define IRET_rsp    56
 #define IRET_ss     64
 
+#define VECTOR_PF       14
+#define TI_MASKS_EVENTS 4           /* struct trap_info.flags */
+#define PFEC_USER       4
+
 #define FLAGS_CLEARED_ON_ENTRY ~0x74100 /* AC VM RF NT TF */
 #define FLAGS_NOT_FOR_GUESTS   ~0x23000 /* VM IOPL */
 #define FLAGS_IF               0x200
@@ -183,7 +187,7 @@ syscall_fault:
         mov     UREGS_rip(%rsp), %rcx
         mov     UREGS_rflags(%rsp), %r11
         SAVE_SYSCALL_FRAME
-        call    pv_syscall_fault
+        call    pv_frame_fault
         jmp     guest_return_check
 END(syscall_masked)
 
@@ -420,6 +424,83 @@ FUNC(trap_common)
         iretq
 END(trap_common)
 
+/*
+ * page_fault_entry: a fault of a guest's user goes to its kernel on the spot, as a system call does; every other one is for C.
+ * The frame is that of pv/bounce.c: rcx r11 error rip cs rflags rsp ss.
+ * In: rsp = slot of the error code
+ */
+FUNC(page_fault_entry)
+        testb   $3, 16(%rsp)                    /* error code/vector, rip, cs */
+        je      trap_common
+        sub     $UREGS_error_code, %rsp
+        mov     %rax, UREGS_rax(%rsp)
+        mov     CPUINFO_vcpu(%rsp), %rax
+        cmpb    $0, VCPU_kernel_mode(%rax)
+        jne     1f
+        mov     %rcx, UREGS_rcx(%rsp)
+        mov     %r11, UREGS_r11(%rsp)
+        mov     %cr2, %rcx
+        mov     %rcx, %r11
+        shr     $43, %r11
+        cmp     $HOLE_TOP_BITS, %r11d
+        je      2f
+        mov     VCPU_info(%rax), %r11
+        cmpb    $0, INFO_mask(%r11)
+        jne     2f
+        mov     %rcx, INFO_cr2(%r11)
+        mov     %rcx, VCPU_cr2_fault(%rax)
+        mov     VCPU_traps(%rax), %rcx
+        cmpq    $0, VECTOR_PF * TRAP_size + TRAP_address(%rcx)
+        je      2f
+        testb   $TI_MASKS_EVENTS, VECTOR_PF * TRAP_size + TRAP_flags(%rcx)
+        je      3f
+        movb    $1, INFO_mask(%r11)
+3:      mov     VCPU_cr3_kernel(%rax), %rcx
+        swapgs
+        mov     %rcx, %cr3
+        movb    $1, VCPU_kernel_mode(%rax)
+        mov     VCPU_kernel_sp(%rax), %rcx      /* aligned, and outside the hole, since it was set */
+        mov     UREGS_ss(%rsp), %r11
+        EX(page_fault_fault, mov %r11, -8(%rcx))
+        mov     UREGS_rsp(%rsp), %r11
+        EX(page_fault_fault, mov %r11, -16(%rcx))
+        mov     UREGS_rflags(%rsp), %r11
+        EX(page_fault_fault, mov %r11, -24(%rcx))
+        movzwl  UREGS_cs(%rsp), %r11d           /* the mask above it was clear */
+        EX(page_fault_fault, mov %r11, -32(%rcx))
+        mov     UREGS_rip(%rsp), %r11
+        EX(page_fault_fault, mov %r11, -40(%rcx))
+        mov     UREGS_error_code(%rsp), %r11d
+        or      $PFEC_USER, %r11d
+        EX(page_fault_fault, mov %r11, -48(%rcx))
+        mov     UREGS_r11(%rsp), %r11
+        EX(page_fault_fault, mov %r11, -56(%rcx))
+        mov     UREGS_rcx(%rsp), %r11
+        EX(page_fault_fault, mov %r11, -64(%rcx))
+        sub     $64, %rcx
+        mov     UREGS_rflags(%rsp), %r11
+        and     $FLAGS_CLEARED_ON_ENTRY, %r11d
+        mov     %rcx, UREGS_rsp(%rsp)
+        mov     VCPU_traps(%rax), %rcx
+        mov     VECTOR_PF * TRAP_size + TRAP_address(%rcx), %rcx /* canonical since it was set */
+        mov     UREGS_rax(%rsp), %rax
+        mov     UREGS_rsp(%rsp), %rsp
+        sysretq
+2:      mov     UREGS_rcx(%rsp), %rcx
+        mov     UREGS_r11(%rsp), %r11
+1:      mov     UREGS_rax(%rsp), %rax
+        add     $UREGS_error_code, %rsp
+        jmp     trap_common
+page_fault_fault:                               /* the kernel's stack cannot take it */
+        mov     UREGS_rcx(%rsp), %rcx
+        mov     UREGS_r11(%rsp), %r11
+        mov     UREGS_rax(%rsp), %rax
+        add     $UREGS_error_code, %rsp
+        SAVE_REGS
+        call    pv_frame_fault
+        jmp     guest_return_check
+END(page_fault_entry)
+
 FUNC(irq_common)
         SAVE_REGS
         mov     %rsp, %rdi
@@ -487,6 +568,8 @@ vector = 0
         jmp     ist_common
         .elseif vector == 1
         jmp     db_common
+        .elseif vector == VECTOR_PF
+        jmp     page_fault_entry
         .elseif vector < 32 || vector == 0x80
         jmp     trap_common
         .else

@@ -168,10 +168,11 @@ void pv_syscall_slow(void)
     bounce(v, v->arch.syscall_callback, v->arch.callback_flags & CALLBACK_MASKS_SYSCALL, 0, NULL, "system call");
 }
 
-void pv_syscall_fault(void)
+void pv_frame_fault(void)
 {
-    domain_crash(current->domain, "vCPU %u: system call, and its kernel stack at %016lx cannot take the frame",
-                 current->id, (unsigned long)current->arch.kernel_sp);
+    domain_crash(current->domain, "vCPU %u: %s of its user, and its kernel stack at %016lx cannot take the frame",
+                 current->id, guest_regs()->entry_vector == ENTRY_SYSCALL ? "system call" : "page fault",
+                 (unsigned long)current->arch.kernel_sp);
 }
 
 void pv_return_fault(void)

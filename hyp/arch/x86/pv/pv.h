@@ -18,7 +18,7 @@ static inline bool address_canonical(uint64_t va)
 
 /* entry.S calls these. */
 void pv_syscall_slow(void);
-void pv_syscall_fault(void);
+void pv_frame_fault(void);
 void pv_return_fault(void);
 void pv_compat_syscall(void);
 void pv_sysenter(void);
