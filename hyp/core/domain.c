@@ -200,6 +200,7 @@ static void domain_free(struct domain *d)
         evtchn_destroy_final(d);
         gnttab_destroy(d);
         domain_arch_fini(d);
+        heap_free_pages(d->shared, 0);
     }
     object_free(d->vcpus);
     object_free(d);
@@ -220,7 +221,8 @@ static void reap(void *data)
     }
 }
 
-/* The shared info page is a page of the hypervisor's that the domain may map; guests of others may hold it for longer. */
+/* The shared info page is a page of the hypervisor's that the domain may map. It lives as long as the domain does, which it
+ * keeps referenced while anybody maps it. */
 static int shared_info_make(struct domain *d)
 {
     d->shared = heap_alloc_pages(0);
@@ -233,11 +235,8 @@ static int shared_info_make(struct domain *d)
 
 static void shared_info_release(struct domain *d)
 {
-    struct shared_info *shared = d->shared;
-
-    d->shared = NULL;
-    if (shared) {
-        (void)frame_drop_allocation(frame_of(arch_frame_of(shared)));
+    if (d->shared) {
+        (void)frame_drop_allocation(frame_of(arch_frame_of(d->shared)));
     }
 }
 

@@ -99,6 +99,8 @@ static long op_poll(struct vcpu *v, void *arg)
     }
     if (req->timeout) {
         timer_set(&v->poll_timer, req->timeout);
+    } else {
+        timer_stop(&v->poll_timer); /* of an earlier poll */
     }
     softirq_raise(SOFTIRQ_SCHED);
     return 0;
