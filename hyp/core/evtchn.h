@@ -48,6 +48,7 @@ void virq_send_domain(struct domain *d, uint32_t virq);
 /* Physical interrupts (arch calls). Any context. */
 void pirq_send(struct domain *d, uint32_t pirq); /* its port, if bound, becomes pending */
 evtchn_port_t pirq_port(const struct domain *d, uint32_t pirq); /* 0: unbound */
+bool pirq_unmasked(struct domain *d, uint32_t pirq); /* bound, and its port is not masked. No locks held */
 /*
  * Arch supplies; called without locks, so that they may take RANK_PIRQ. While pirq_arch_bind runs
  * and until pirq_arch_unbind has returned, pirq_send() finds the port. -EINVAL no such pirq, -EBUSY

@@ -47,6 +47,18 @@ evtchn_port_t pirq_port(const struct domain *d, uint32_t pirq)
     return slot ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : EVTCHN_NO_PORT;
 }
 
+bool pirq_unmasked(struct domain *d, uint32_t pirq)
+{
+    evtchn_port_t port;
+    bool unmasked;
+
+    spin_lock(&d->evtchn_lock);
+    port = pirq_port(d, pirq);
+    unmasked = port != EVTCHN_NO_PORT && !evtchn_is_masked(d, port);
+    spin_unlock(&d->evtchn_lock);
+    return unmasked;
+}
+
 void pirq_send(struct domain *d, uint32_t pirq)
 {
     evtchn_port_t port = pirq_port(d, pirq);

@@ -77,7 +77,7 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addr
     pv_inject_page_fault(address, error);
 }
 
-static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
+static void general_protection(struct cpu_user_regs *regs)
 {
     uint32_t error = regs->error_code;
 
@@ -88,7 +88,7 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
     if (((error & ERROR_CODE_IDT) || !error) && pv_emulate_int(regs)) {
         return;
     }
-    if (!error && v->arch.kernel_mode && pv_emulate_privileged(regs)) {
+    if (!error && pv_emulate_privileged(regs)) {
         return;
     }
     pv_inject_trap(TRAP_GP, error);
@@ -162,7 +162,7 @@ static void guest_trap(struct cpu_user_regs *regs, unsigned int vector)
         page_fault(v, regs, address);
         break;
     case TRAP_GP:
-        general_protection(v, regs);
+        general_protection(regs);
         break;
     case TRAP_UD:
         if (!pv_emulate_forced_cpuid(regs)) {

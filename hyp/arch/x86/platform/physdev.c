@@ -104,6 +104,14 @@ static long op_eoi(struct vcpu *caller, void *arg)
     return pirq_eoi(caller->domain, req->irq);
 }
 
+/* Guests of Xen before 3.1 do not name the interrupt that they have served: all that they have not masked. */
+static long op_irq_unmask_notify(struct vcpu *caller, void *arg)
+{
+    (void)arg;
+    pirq_eoi_unmasked(caller->domain);
+    return 0;
+}
+
 static long map_gsi(struct domain *d, struct physdev_map_pirq *req)
 {
     if (req->index < 0) {

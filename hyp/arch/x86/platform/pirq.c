@@ -247,6 +247,19 @@ int pirq_eoi(struct domain *d, uint32_t pirq)
     return 0;
 }
 
+void pirq_eoi_unmasked(struct domain *d)
+{
+    struct pirq_table *t = table_of(d);
+
+    for (unsigned int i = 0; t && i < t->nr; i++) {
+        uint32_t irq = irq_of(d, i);
+
+        if (irq != IRQ_NONE && irq_guest_needs_eoi(irq) && pirq_unmasked(d, i)) {
+            irq_guest_eoi(irq, d);
+        }
+    }
+}
+
 int pirq_eoi_map_register(struct domain *d, uint64_t gmfn, bool auto_unmask)
 {
     struct pirq_table *t = table_make(d);

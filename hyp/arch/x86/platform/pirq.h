@@ -24,6 +24,7 @@ int pirq_unmap(struct domain *d, uint32_t pirq) MUST_CHECK;                  /* 
 int pirq_reserve(struct domain *d, bool gsi, uint32_t *pirq) MUST_CHECK;     /* PHYSDEVOP_get_free_pirq: -ENOSPC, -ENOMEM */
 bool pirq_shared(struct domain *d, uint32_t pirq);
 int pirq_eoi(struct domain *d, uint32_t pirq) MUST_CHECK;                    /* -EINVAL */
+void pirq_eoi_unmasked(struct domain *d); /* the same for every pirq whose port the guest has not masked */
 int pirq_eoi_map_register(struct domain *d, uint64_t gmfn, bool auto_unmask) MUST_CHECK; /* -EINVAL, -EBUSY, -ENOMEM */
 
 #endif

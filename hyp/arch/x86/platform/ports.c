@@ -70,7 +70,7 @@ static uint8_t byte_read(struct domain *d, unsigned int port)
     }
     if (modelled(d, port)) {
         if (port == PIT_COMMAND) {
-            return 0xff; /* write-only, also on the chip */
+            return 0; /* write-only; what Xen answers */
         }
         return port == RTC_INDEX || port == RTC_DATA ? rtc_guest_read(port) : pit_guest_read(port);
     }

@@ -60,8 +60,8 @@ static bool lfence_make_serialising(void)
     if (cpu_host.vendor != VENDOR_AMD) {
         return false;
     }
-    if (cpu_has(LFENCE_DISPATCH)) {
-        return true;
+    if (cpu_has(LFENCE_DISPATCH) || cpu_host.family == 0xf || cpu_host.family == 0x11) {
+        return true; /* those families have no other LFENCE, and no such register */
     }
     if (!rdmsr_safe(MSR_AMD_DE_CFG, &cfg)) {
         return false;

@@ -1,6 +1,7 @@
 /*
- * MSRs of PV guests: few exist, writes of what cannot change are ignored where kernels rely on it, the rest is refused (#GP),
- * which PV kernels survive. RDMSR and WRMSR always fault in ring 3, so nothing passes by here.
+ * MSRs of PV guests: few exist, writes of what cannot change are ignored where kernels rely on it, the rest is
+ * refused (#GP), which PV kernels survive. RDMSR and WRMSR always fault in ring 3, so nothing passes by here.
+ * Which ones are ignored: Xen 4.17 guest_rdmsr and guest_wrmsr, and read_msr and write_msr of pv/emul-priv-op.c.
  */
 #include "core/domain.h"
 #include "core/log.h"
@@ -10,29 +11,55 @@
 #include "pv/cpuid.h"
 #include "pv/pv.h"
 
-#define PAT_PV            0x050100070406ULL /* the machine's: mm and cpu code set it so */
-#define APIC_BASE_ENABLED 0x800ULL
-#define APIC_BASE_BSP     0x100ULL
-#define APIC_BASE_ADDRESS 0xfee00000ULL
-#define MSR_EFER_GUEST    (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
-#define MSR_K8_SYSCFG     0xc0010010
-#define MSR_K8_TOP_MEM1   0xc001001a
-#define MSR_MC0_CTL       0x400
-#define NR_VIRTUAL_BANKS  2
-#define MSR_PERF_CAPABILITIES 0x345
-#define MSR_HYPERCALL_PAGE    0x40000000
-#define MISC_PERF_AVAILABLE   (1ULL << 7)
-#define MISC_BTS_UNAVAILABLE  (1ULL << 11)
-#define MISC_PEBS_UNAVAILABLE (1ULL << 12)
-#define MISC_MONITOR          (1ULL << 18)
-#define MISC_XTPR_DISABLE     (1ULL << 23)
-#define MSR_AMD_PERF_FIRST    0xc0010000
-#define MSR_AMD_PERF_LAST     0xc0010007
-#define MSR_AMD_NB_CFG        0xc001001f
-#define MSR_AMD_PSTATE_LIMIT  0xc0010061
-#define MSR_AMD_PSTATE_FIRST  0xc0010064
-#define MSR_AMD_PSTATE_LAST   0xc001006b
-#define MSR_MCG_STATUS    0x17a
+#define MSR_P5_MC_ADDR           0
+#define MSR_P5_MC_TYPE           1
+#define MSR_PERFCTR_FIRST        0xc1
+#define MSR_PERFCTR_LAST         0xc8
+#define MSR_MPERF                0xe7
+#define MSR_APERF                0xe8
+#define MSR_MCG_CTL              0x17b
+#define MSR_EVNTSEL_FIRST        0x186
+#define MSR_EVNTSEL_LAST         0x18d
+#define MSR_THERM_CONTROL        0x19a
+#define MSR_ENERGY_BIAS          0x1b0
+#define MSR_MC0_CTL2             0x280
+#define MSR_FIXED_CTR_FIRST      0x309
+#define MSR_FIXED_CTR_LAST       0x30b
+#define MSR_PERF_CAPABILITIES    0x345
+#define MSR_FIXED_CTR_CTRL       0x38d
+#define MSR_PERF_GLOBAL_OVF_CTRL 0x390
+#define MSR_MC0_CTL              0x400
+#define MSR_HYPERCALL_PAGE       0x40000000
+#define MSR_AMD_PERF_FIRST       0xc0010000
+#define MSR_AMD_PERF_LAST        0xc0010007
+#define MSR_AMD_SYSCFG           0xc0010010
+#define MSR_AMD_IORR_FIRST       0xc0010016 /* IORR_BASE0 .. IORR_MASK1 */
+#define MSR_AMD_IORR_LAST        0xc0010019
+#define MSR_AMD_TOP_MEM          0xc001001a
+#define MSR_AMD_TOP_MEM2         0xc001001d
+#define MSR_AMD_NB_CFG           0xc001001f
+#define MSR_AMD_FIDVID_CTL       0xc0010041
+#define MSR_AMD_FIDVID_STATUS    0xc0010042
+#define MSR_AMD_PSTATE_LIMIT     0xc0010061
+#define MSR_AMD_PSTATE_LAST      0xc001006b
+#define MSR_AMD_SMM_ADDR         0xc0010112
+#define MSR_AMD_SMM_MASK         0xc0010113
+#define MSR_AMD_PERF_EXT_FIRST   0xc0010200
+#define MSR_AMD_PERF_EXT_LAST    0xc001020b
+
+#define PAT_PV                   0x050100070406ULL /* the machine's: mm and cpu code set it so */
+#define APIC_BASE_ENABLED        0x800ULL
+#define APIC_BASE_BSP            0x100ULL
+#define APIC_BASE_ADDRESS        0xfee00000ULL
+#define MSR_EFER_GUEST           (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
+#define SYSCFG_MEMORY_MAP        0x740000ULL /* MtrrFixDramEn, MtrrVarDramEn, MtrrTom2En, Tom2ForceMemTypeWB */
+#define NR_VIRTUAL_BANKS         2
+#define MISC_PERF_AVAILABLE      (1ULL << 7)
+#define MISC_BTS_UNAVAILABLE     (1ULL << 11)
+#define MISC_PEBS_UNAVAILABLE    (1ULL << 12)
+#define MISC_MONITOR             (1ULL << 18)
+#define MISC_XTPR_DISABLE        (1ULL << 23)
+#define MAX_BANKS                32
 
 void pv_cr4_set(struct vcpu *v, uint64_t value)
 {
@@ -46,6 +73,39 @@ void pv_cr4_set(struct vcpu *v, uint64_t value)
     real = (real & ~CR4_TSD) | (v->arch.cr4_guest & CR4_TSD);
     real = (real & ~CR4_DE) | (v->arch.cr4_guest & CR4_DE);
     write_cr4(real);
+}
+
+/*
+ * Registers that read 0 and take anything: power states and performance counters, which are the
+ * hypervisor's, and which kernels touch without asking CPUID.
+ */
+static bool msr_stands_still(uint32_t msr)
+{
+    switch (msr) {
+    case MSR_AMD_HWCR:
+    case MSR_AMD_NB_CFG:
+    case MSR_AMD_FIDVID_CTL:
+    case MSR_AMD_FIDVID_STATUS:
+    case MSR_AMD_PSTATE_LIMIT ... MSR_AMD_PSTATE_LAST:
+    case MSR_AMD_PERF_FIRST ... MSR_AMD_PERF_LAST:
+    case MSR_AMD_PERF_EXT_FIRST ... MSR_AMD_PERF_EXT_LAST:
+        return cpu_host.vendor == VENDOR_AMD;
+    case MSR_PERFCTR_FIRST ... MSR_PERFCTR_LAST:
+    case MSR_EVNTSEL_FIRST ... MSR_EVNTSEL_LAST:
+    case MSR_FIXED_CTR_FIRST ... MSR_FIXED_CTR_LAST:
+    case MSR_FIXED_CTR_CTRL ... MSR_PERF_GLOBAL_OVF_CTRL:
+        return cpu_host.vendor == VENDOR_INTEL;
+    default:
+        return false;
+    }
+}
+
+/* Nothing ever happens in a virtual bank: the hypervisor reads the real ones. Writes are dropped. */
+static bool msr_machine_check(uint32_t msr)
+{
+    return (msr >= MSR_MCG_CAP && msr <= MSR_MCG_CTL) ||
+           (msr >= MSR_MC0_CTL2 && msr < MSR_MC0_CTL2 + MAX_BANKS) ||
+           (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * MAX_BANKS);
 }
 
 bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
@@ -77,7 +137,8 @@ bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_MCG_CAP:
         *value = NR_VIRTUAL_BANKS;
         return true;
-    case MSR_MCG_STATUS: /* nothing ever happens in a virtual bank: the hypervisor reads the real ones */
+    case MSR_P5_MC_ADDR:
+    case MSR_P5_MC_TYPE:
     case MSR_HYPERCALL_PAGE:
     case MSR_PLATFORM_INFO: /* no CPUID faulting for guests */
     case MSR_MISC_FEATURES:
@@ -90,27 +151,27 @@ bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
         *value = (*value & ~(MISC_PERF_AVAILABLE | MISC_MONITOR)) | MISC_BTS_UNAVAILABLE | MISC_PEBS_UNAVAILABLE |
                  MISC_XTPR_DISABLE;
         return true;
-    case MSR_AMD_HWCR:
-    case MSR_K8_SYSCFG:
-    case MSR_K8_TOP_MEM1:
-    case MSR_AMD_NB_CFG:
-    case MSR_AMD_PSTATE_LIMIT:
-    case MSR_AMD_PSTATE_FIRST ... MSR_AMD_PSTATE_LAST:
-        if (cpu_host.vendor != VENDOR_AMD) {
+    case MSR_AMD_SYSCFG: /* where memory is: the hardware domain compares it with the memory map */
+    case MSR_AMD_IORR_FIRST ... MSR_AMD_IORR_LAST:
+    case MSR_AMD_TOP_MEM:
+    case MSR_AMD_TOP_MEM2:
+    case MSR_AMD_SMM_ADDR:
+    case MSR_AMD_SMM_MASK:
+        if (cpu_host.vendor != VENDOR_AMD || v->domain != dom0 || !rdmsr_safe(msr, value)) {
             return false;
         }
-        return rdmsr_safe(msr, value) || (*value = 0, true);
-    case MSR_AMD_PERF_FIRST ... MSR_AMD_PERF_LAST:
-        return cpu_host.vendor == VENDOR_AMD; /* no performance counters: they stand still */
-    case MSR_AMD_DE_CFG:
-        *value = cpu_lfence_serialises() ? DE_CFG_LFENCE_SERIALISE : 0;
+        if (msr == MSR_AMD_SYSCFG) {
+            *value &= SYSCFG_MEMORY_MAP;
+        }
+        return true;
+    case MSR_AMD_DE_CFG: /* a guest can rely on it: where LFENCE could not be made so, CPUID says it */
+        *value = DE_CFG_LFENCE_SERIALISE;
         return cpu_host.vendor == VENDOR_AMD;
     default:
-        if (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * NR_VIRTUAL_BANKS) {
-            *value = msr % 4 ? 0 : ~0ULL;
-            return true;
+        if (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * NR_VIRTUAL_BANKS && msr % 4 == 0) {
+            *value = ~0ULL; /* every kind of error is reported */
         }
-        return false;
+        return msr_stands_still(msr) || msr_machine_check(msr);
     }
 }
 
@@ -134,22 +195,21 @@ bool pv_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
         v->arch.tsc_aux = value;
         wrmsr(msr, value);
         return true;
-    case MSR_EFER:
-        return pv_rdmsr(v, msr, &now) && !((now ^ value) & ~EFER_SCE);
-    case MSR_PAT:
-        return value == PAT_PV;
-    case MSR_APIC_BASE:
-    case MSR_MISC_ENABLE:
-    case MSR_AMD_HWCR:
-    case MSR_K8_SYSCFG:
-        /* What a kernel read it may write back. */
+    case MSR_EFER: /* what a kernel read it may write back */
         return pv_rdmsr(v, msr, &now) && now == value;
+    case MSR_MISC_ENABLE: /* as if each bit were read-only */
+        return pv_rdmsr(v, msr, &now);
+    case MSR_AMD_DE_CFG:
+        return cpu_host.vendor == VENDOR_AMD;
+    case MSR_MPERF:
+    case MSR_APERF:
+        return cpu_host.vendor != VENDOR_OTHER;
+    case MSR_THERM_CONTROL:
+    case MSR_ENERGY_BIAS:
+        return cpu_host.vendor == VENDOR_INTEL;
     case MSR_UCODE_REV:
         return value == 0 && cpu_host.vendor == VENDOR_INTEL;
     default:
-        if (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * NR_VIRTUAL_BANKS) {
-            return true; /* dropped */
-        }
-        return false;
+        return msr_stands_still(msr) || msr_machine_check(msr);
     }
 }
