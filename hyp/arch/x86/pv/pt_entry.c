@@ -112,7 +112,7 @@ void l1e_put(uint64_t pte)
 }
 
 /* The CPU may set A and D in the entry at any moment; everything else in it changes only under the table's lock. */
-uint64_t entry_write(uint64_t *at, uint64_t old, uint64_t new, bool preserve_ad)
+static ALWAYS_INLINE uint64_t entry_write_inline(uint64_t *at, uint64_t old, uint64_t new, bool preserve_ad)
 {
     if (!preserve_ad) {
         return __atomic_exchange_n(at, new, __ATOMIC_SEQ_CST);
@@ -121,6 +121,11 @@ uint64_t entry_write(uint64_t *at, uint64_t old, uint64_t new, bool preserve_ad)
                                         __ATOMIC_RELAXED)) {
     }
     return old;
+}
+
+uint64_t entry_write(uint64_t *at, uint64_t old, uint64_t new, bool preserve_ad)
+{
+    return entry_write_inline(at, old, new, preserve_ad);
 }
 
 /* Bits of an entry that change without touching a reference. */
@@ -132,19 +137,32 @@ int l1e_update(uint64_t *at, uint64_t new, struct domain *pt_owner, struct domai
     int rc;
 
     if (!(new & PTE_P)) {
-        entry_put(entry_write(at, old, new, preserve_ad));
+        entry_put(entry_write_inline(at, old, new, preserve_ad));
         return 0;
     }
     new = l1e_adjust(new);
     if (old & PTE_P && !((old ^ new) & ~L1_SAME_REFERENCES)) {
-        entry_write(at, old, new, preserve_ad);
+        entry_write_inline(at, old, new, preserve_ad);
+        return 0;
+    }
+    if (old & PTE_P && !((old ^ new) & ~(L1_SAME_REFERENCES | PTE_RW)) && !frame_is_io(pte_mfn(new))) {
+        /* Only write permission comes or goes: fork, and the first write after it. */
+        struct frame *f = frame_of(pte_mfn(new));
+
+        if (new & PTE_RW && unlikely(!type_get_writable(f))) {
+            return -EBUSY;
+        }
+        entry_write_inline(at, old, new, preserve_ad);
+        if (old & PTE_RW) {
+            type_put_writable(f);
+        }
         return 0;
     }
     rc = entry_get(&new, pt_owner, pg_owner);
     if (rc) {
         return rc;
     }
-    old = entry_write(at, old, new, preserve_ad);
+    old = entry_write_inline(at, old, new, preserve_ad);
     if (old & PTE_P) {
         entry_put(old);
     }

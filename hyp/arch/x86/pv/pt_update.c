@@ -3,6 +3,7 @@
 #include <lodge/errno.h>
 #include "core/log.h"
 #include "mm/page.h"
+#include "pv/guest_access.h"
 #include "pv/pt_entry.h"
 #include "pv/type.h"
 
@@ -98,6 +99,23 @@ int pt_update_l1_cmpxchg(const struct pt_change *c, struct frame *table, unsigne
         old_table_leave(c->v, table);
     }
     return rc;
+}
+
+bool pt_read_l1e(const struct vcpu *v, uint64_t va, uint64_t *entry)
+{
+    uint64_t e = v->arch.kernel_mode ? v->arch.cr3_kernel : v->arch.cr3_user;
+
+    if ((va >> 43) == HOLE_TOP_BITS) {
+        return false;
+    }
+    /* A table may be freed and become anything while it is read: so its entries are read as a guest's memory is. */
+    for (unsigned int shift = 39; shift >= PAGE_SHIFT; shift -= 9) {
+        if (!guest_get_u64(DIRECTMAP_START + (e & PTE_ADDR) + (va >> shift & (ENTRIES - 1)) * 8, &e) || !(e & PTE_P)) {
+            return false;
+        }
+    }
+    *entry = e;
+    return true;
 }
 
 struct frame *pt_find_l1(struct vcpu *v, uint64_t va, unsigned int *index)

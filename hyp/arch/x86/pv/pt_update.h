@@ -26,6 +26,11 @@ int pt_update(const struct pt_change *c, struct frame *table, unsigned int index
 int pt_update_l1_cmpxchg(const struct pt_change *c, struct frame *table, unsigned int index, uint64_t *old,
                          uint64_t entry) MUST_CHECK;
 
+/*
+ * The L1 entry that maps va, read without any reference: what it says may be past when it is looked at. False: none.
+ */
+bool pt_read_l1e(const struct vcpu *v, uint64_t va, uint64_t *entry) MUST_CHECK;
+
 /* The L1 table and index that map va in the vCPU's current guest page tables: NULL if there is none. Referenced. */
 struct frame *pt_find_l1(struct vcpu *v, uint64_t va, unsigned int *index) MUST_CHECK;
 
