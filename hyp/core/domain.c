@@ -1,6 +1,7 @@
 /*
- * Domains: the table of them, their making and unmaking, references, pausing. What a domain owns is made here in one
- * order and unmade in the opposite one, from any stage. Shutting down and crashing are in shutdown.c.
+ * Domains: the table of them, their making and unmaking, references, pausing. What a domain owns is
+ * made here in one order and unmade in the opposite one, from any stage. Shutting down and crashing
+ * are in shutdown.c.
  */
 #include "core/domain.h"
 
@@ -20,8 +21,8 @@
 struct domain *dom0;
 
 /*
- * domid -> domain in two steps; the second tables are made when first needed and stay, so that domain_by_id() needs no lock.
- * Written under list_lock. The list has those that are complete.
+ * domid -> domain in two steps; the second tables are made when first needed and stay, so that
+ * domain_by_id() needs no lock. Written under list_lock. The list has those that are complete.
  */
 #define TABLE_BITS 8
 #define TABLE_SIZE (1U << TABLE_BITS)
@@ -29,7 +30,10 @@ static struct domain **tables[DIV_ROUND_UP(DOMID_LIMIT, TABLE_SIZE)];
 static struct domain *list_head;
 static struct spinlock list_lock = SPINLOCK_INIT(RANK_DOMLIST);
 
-/* Domains without references, linked by next_dead, which the reaper frees: nothing of theirs may run meanwhile. */
+/*
+ * Domains without references, linked by next_dead, which the reaper frees: nothing of theirs may
+ * run meanwhile.
+ */
 static struct domain *dead;
 static struct work reaper;
 
@@ -110,7 +114,8 @@ static void list_and_table_remove(struct domain *d)
         }
         *link = d->next_in_list;
     }
-    __atomic_store_n(&tables[d->id >> TABLE_BITS][d->id & (TABLE_SIZE - 1)], NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&tables[d->id >> TABLE_BITS][d->id & (TABLE_SIZE - 1)], NULL,
+                     __ATOMIC_RELEASE);
     spin_unlock(&list_lock);
 }
 
@@ -122,7 +127,8 @@ bool domain_try_ref(struct domain *d)
         if (!refs) {
             return false;
         }
-    } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+                                          __ATOMIC_RELAXED));
     return true;
 }
 
@@ -153,12 +159,14 @@ void domain_put(struct domain *d)
     if (!d) {
         return;
     }
-    old = __atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL); /* who frees sees what the others did */
+    /* Who frees sees what the others did. */
+    old = __atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL);
     assert(old > 0);
     if (old == 1) {
         /* The caller may hold locks and be anywhere. */
         d->next_dead = __atomic_load_n(&dead, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(&dead, &d->next_dead, d, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+        while (!__atomic_compare_exchange_n(&dead, &d->next_dead, d, true, __ATOMIC_RELEASE,
+                                            __ATOMIC_RELAXED)) {
         }
         work_schedule(&reaper);
     }
@@ -221,8 +229,10 @@ static void reap(void *data)
     }
 }
 
-/* The shared info page is a page of the hypervisor's that the domain may map. It lives as long as the domain does, which it
- * keeps referenced while anybody maps it. */
+/*
+ * The shared info page is a page of the hypervisor's that the domain may map. It lives as long as
+ * the domain does, which it keeps referenced while anybody maps it.
+ */
 static int shared_info_make(struct domain *d)
 {
     d->shared = heap_alloc_pages(0);
@@ -269,7 +279,8 @@ int domain_create(const struct domain_config *config, struct domain **out)
     struct domain *d;
     int rc;
 
-    if (config->max_vcpus == 0 || config->max_vcpus > MAX_VCPUS || (config->id >= DOMID_LIMIT && !config->is_idle)) {
+    if (config->max_vcpus == 0 || config->max_vcpus > MAX_VCPUS ||
+        (config->id >= DOMID_LIMIT && !config->is_idle)) {
         return -EINVAL;
     }
     if (!reaper.fn) {

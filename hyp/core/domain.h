@@ -1,6 +1,6 @@
 /*
- * Domains and vCPUs: their life from creation to the last reference. What a domain owns is created here in one order
- * and destroyed in the opposite one, from any intermediate state.
+ * Domains and vCPUs: their life from creation to the last reference. What a domain owns is created
+ * here in one order and destroyed in the opposite one, from any intermediate state.
  */
 #ifndef CORE_DOMAIN_H
 #define CORE_DOMAIN_H
@@ -35,19 +35,28 @@ enum vcpu_pause_flag {              /* bits of vcpu.pause_flags: not runnable wh
 };
 
 struct vcpu {
-    /* Hot: what the return path and the scheduler look at. Offsets are used by assembly (asm_offsets.c). */
+    /*
+     * Hot: what the return path and the scheduler look at. Offsets are used by assembly
+     * (asm_offsets.c).
+     */
     struct domain *domain;
     struct vcpu_info *info;         /* mapped; &vcpu_dummy_info if the guest has none yet */
     unsigned int id;
-    unsigned int cpu;               /* the pCPU it runs on or ran on last; changed by the scheduler */
+    /* the pCPU it runs on or ran on last; changed by the scheduler */
+    unsigned int cpu;
     uint32_t pause_flags;           /* enum vcpu_pause_flag bits, atomic */
     uint32_t pause_count;           /* atomic; vcpu_pause nests */
-    bool is_running;                /* its context is on a CPU or not yet saved. Release in sched_context_saved, acquire before reading state */
+    /*
+     * its context is on a CPU or not yet saved. Release in sched_context_saved, acquire before
+     * reading state
+     */
+    bool is_running;
     bool initialised;               /* has a context (VCPUOP_initialise or builder) */
     bool initialising;              /* VCPUOP_initialise is at work; atomic */
     bool is_idle;
     bool paused_for_shutdown;       /* holds one pause_count; shutdown.c */
-    int32_t poll_evtchn;            /* >0: polls this one port; -1: several (see poll map in domain); 0: none */
+    /* >0: polls this one port; -1: several (see poll map in domain); 0: none */
+    int32_t poll_evtchn;
     struct hypercall_multi *multi;  /* inside a multicall: the entry being run */
     struct vcpu_arch arch;
 
@@ -64,14 +73,17 @@ struct vcpu {
     uint64_t time_gva;              /* VCPUOP_register_vcpu_time_memory_area */
 
     /* Events (evtchn.c, evtchn_fifo.c) */
-    struct frame *info_frame;       /* frame registered with VCPUOP_register_vcpu_info, referenced */
+    /* frame registered with VCPUOP_register_vcpu_info, referenced */
+    struct frame *info_frame;
     struct evtchn_fifo_vcpu *fifo;  /* control block and queues, NULL with the 2-level ABI */
-    uint16_t virq_to_port[24];      /* NR_VIRQS; 0 = unbound. Under the domain's evtchn_lock for writing */
+    /* NR_VIRQS; 0 = unbound. Under the domain's evtchn_lock for writing */
+    uint16_t virq_to_port[24];
 };
 
 struct domain {
     domid_t id;
-    bool is_privileged;             /* domain 0's rights; asked through xsm-like hooks in privilege.h only */
+    /* domain 0's rights; asked through xsm-like hooks in privilege.h only */
+    bool is_privileged;
     bool is_dying;                  /* set under lock by domain_kill */
     bool is_shut_down, is_shutting_down; /* atomic; shutdown.c */
     uint32_t shutdown_code;         /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic, the first stays */
@@ -102,7 +114,8 @@ struct domain {
 
     /* Events: evtchn.c */
     struct spinlock evtchn_lock;    /* RANK_EVTCHN */
-    struct evtchn **evtchn_buckets; /* port -> bucket of EVTCHNS_PER_BUCKET; grows, never shrinks while the domain lives */
+    /* port -> bucket of EVTCHNS_PER_BUCKET; grows, never shrinks while the domain lives */
+    struct evtchn **evtchn_buckets;
     uint32_t nr_evtchns;            /* valid ports: 0 .. nr_evtchns-1; release when it grows */
     uint32_t max_evtchn_port;
     uint32_t nr_used_evtchns;
@@ -120,7 +133,8 @@ struct domain {
 };
 
 extern struct domain *dom0;
-extern struct vcpu_info vcpu_dummy_info; /* where a vCPU without a vcpu_info points: events masked for ever */
+/* where a vCPU without a vcpu_info points: events masked for ever */
+extern struct vcpu_info vcpu_dummy_info;
 
 /* A create request, checked by the caller. */
 struct domain_config {
@@ -134,35 +148,44 @@ struct domain_config {
 };
 
 /*
- * Creates it with no vCPUs, paused once, in the domain list, with one reference for the list (domain_kill drops it).
- * *out is that reference's pointer, not another one. 0, -EEXIST, -ENOMEM, -EINVAL.
+ * Creates it with no vCPUs, paused once, in the domain list, with one reference for the list
+ * (domain_kill drops it). *out is that reference's pointer, not another one. 0, -EEXIST, -ENOMEM,
+ * -EINVAL.
  */
 int domain_create(const struct domain_config *config, struct domain **out) MUST_CHECK;
-int vcpu_create(struct domain *d, unsigned int id, unsigned int cpu, struct vcpu **out) MUST_CHECK; /* VCPU_DOWN set; -EEXIST, -ENOMEM, -EINVAL */
+/* VCPU_DOWN set; -EEXIST, -ENOMEM, -EINVAL */
+int vcpu_create(struct domain *d, unsigned int id, unsigned int cpu, struct vcpu **out) MUST_CHECK;
 /*
- * Marks it dying and gives back its resources in steps: 0, or -ERESTART to be called again. The caller holds a reference,
- * is not of that domain, and is alone (one control operation at a time). Afterwards it lives on, dying, until the last
- * reference goes (frames of it that others have mapped).
+ * Marks it dying and gives back its resources in steps: 0, or -ERESTART to be called again. The
+ * caller holds a reference, is not of that domain, and is alone (one control operation at a time).
+ * Afterwards it lives on, dying, until the last reference goes (frames of it that others have
+ * mapped).
  */
 int domain_kill(struct domain *d) MUST_CHECK;
 
 bool domain_try_ref(struct domain *d);      /* one more, unless the last has gone */
-struct domain *domain_get(domid_t id);      /* a reference, or NULL; not for DOMID_SELF and other special ids */
+/* a reference, or NULL; not for DOMID_SELF and other special ids */
+struct domain *domain_get(domid_t id);
 void domain_get_ref(struct domain *d);      /* one more on a domain already referenced */
 void domain_put(struct domain *d);          /* NULL is fine */
-struct domain *domain_by_id(domid_t id);    /* no reference, no lock: frame owners (the frame's reference keeps it) */
+/* no reference, no lock: frame owners (the frame's reference keeps it) */
+struct domain *domain_by_id(domid_t id);
 struct domain *domain_first(void);          /* iteration under domain_list_lock() */
 void domain_list_lock(void);
 void domain_list_unlock(void);
 
-/* DOMID_SELF and the caller's own id resolve to the caller's domain; another id needs privilege: -EPERM, -ESRCH. Referenced. */
+/*
+ * DOMID_SELF and the caller's own id resolve to the caller's domain; another id needs privilege:
+ * -EPERM, -ESRCH. Referenced.
+ */
 int domain_get_target(struct vcpu *caller, domid_t id, struct domain **out) MUST_CHECK;
 static inline domid_t domid_resolve(const struct vcpu *caller, domid_t id)
 {
     return id == DOMID_SELF ? caller->domain->id : id;
 }
 
-static inline struct vcpu *domain_vcpu(const struct domain *d, uint64_t id) /* NULL if there is none */
+/* NULL if there is none */
+static inline struct vcpu *domain_vcpu(const struct domain *d, uint64_t id)
 {
     return id < d->max_vcpus ? d->vcpus[index_nospec(id, d->max_vcpus)] : NULL;
 }
@@ -171,20 +194,25 @@ static inline struct vcpu *domain_vcpu(const struct domain *d, uint64_t id) /* N
     for (i = 0; i < (d)->max_vcpus; i++)                                                           \
         if (((v) = (d)->vcpus[i]) != NULL)
 
-void domain_pause(struct domain *d);         /* waits until no vCPU of it runs; never on one's own domain */
+/* waits until no vCPU of it runs; never on one's own domain */
+void domain_pause(struct domain *d);
 void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
 void vcpu_pause(struct vcpu *v);             /* waits until it does not run */
 void vcpu_pause_nosync(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 
-/* SCHEDOP_shutdown and friends; whatever locks are held. Domain 0: acts on the machine as the reason says. */
+/*
+ * SCHEDOP_shutdown and friends; whatever locks are held. Domain 0: acts on the machine as the
+ * reason says.
+ */
 void domain_shutdown(struct domain *d, uint32_t reason);
 void domain_shutdown_init(struct domain *d);
-uint32_t domain_latch_shutdown_code(struct domain *d, uint32_t reason); /* SCHEDOP_shutdown_code; returns what holds */
+/* SCHEDOP_shutdown_code; returns what holds */
+uint32_t domain_latch_shutdown_code(struct domain *d, uint32_t reason);
 /*
- * The guest did what cannot go on: logs registers and the message, then shuts down with SHUTDOWN_crash. Does not stop the
- * caller, which may hold any lock.
+ * The guest did what cannot go on: logs registers and the message, then shuts down with
+ * SHUTDOWN_crash. Does not stop the caller, which may hold any lock.
  */
 void domain_crash(struct domain *d, const char *fmt, ...) PRINTF(2, 3);
 
@@ -196,8 +224,9 @@ void vcpu_runstate_init(struct vcpu *v, uint64_t now_ns);
 void vcpu_runstate_change(struct vcpu *v, int state, uint64_t now_ns);
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
 /*
- * Write v's runstate where the guest asked for it. In v's address space, on the way back to it; v is current. False: that
- * address cannot be written now (a PV guest's user mode lacks it); to be tried again when its kernel runs.
+ * Write v's runstate where the guest asked for it. In v's address space, on the way back to it; v
+ * is current. False: that address cannot be written now (a PV guest's user mode lacks it); to be
+ * tried again when its kernel runs.
  */
 bool vcpu_runstate_copy_to_guest(struct vcpu *v);
 

@@ -29,8 +29,13 @@ static void settle(void)
 
 static struct domain_config config_of(domid_t id)
 {
-    return (struct domain_config){ .id = id, .is_pv = true, .max_vcpus = 2, .max_pages = 64, .max_evtchn_port = ~0U,
-                                   .max_grant_frames = 4, .max_maptrack_frames = 4 };
+    return (struct domain_config){ .id = id,
+                                   .is_pv = true,
+                                   .max_vcpus = 2,
+                                   .max_pages = 64,
+                                   .max_evtchn_port = ~0U,
+                                   .max_grant_frames = 4,
+                                   .max_maptrack_frames = 4 };
 }
 
 static struct vcpu *caller(struct domain *d)
@@ -236,7 +241,7 @@ TEST(only_the_privileged_name_others)
     settle();
 }
 
-/* --- shutdown.c --------------------------------------------------------------------------------------------------- */
+/* --- shutdown.c --- */
 
 TEST(a_shut_down_domain_stays_stopped_until_it_is_resumed)
 {
@@ -287,8 +292,8 @@ TEST(a_crash_may_be_found_with_any_lock_held)
 
 TEST(the_end_of_domain_0_is_the_machines)
 {
-    static const uint32_t reasons[] = { SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_crash, SHUTDOWN_watchdog,
-                                        SHUTDOWN_suspend, 200 };
+    static const uint32_t reasons[] = { SHUTDOWN_poweroff, SHUTDOWN_reboot,  SHUTDOWN_crash,
+                                        SHUTDOWN_watchdog, SHUTDOWN_suspend, 200 };
 
     for (unsigned int i = 0; i < ARRAY_SIZE(reasons); i++) {
         if (HOST_PANICS()) {
@@ -302,8 +307,10 @@ TEST(the_end_of_domain_0_is_the_machines)
 
 TEST_RUN(start, NULL, T(a_new_domain_is_paused_found_by_its_number_and_has_no_vcpu),
          T(domains_are_listed_by_rising_number), T(bad_requests_are_refused),
-         T(a_number_is_taken_until_the_last_reference_goes), T(a_frame_that_another_holds_keeps_the_dead_domain),
+         T(a_number_is_taken_until_the_last_reference_goes),
+         T(a_frame_that_another_holds_keeps_the_dead_domain),
          T(creation_that_runs_out_of_memory_at_any_point_leaves_nothing),
          T(vcpus_are_made_once_down_and_within_bounds), T(killing_again_does_nothing),
-         T(only_the_privileged_name_others), T(a_shut_down_domain_stays_stopped_until_it_is_resumed),
-         T(a_latched_reason_wins), T(a_crash_may_be_found_with_any_lock_held), T(the_end_of_domain_0_is_the_machines))
+         T(only_the_privileged_name_others),
+         T(a_shut_down_domain_stays_stopped_until_it_is_resumed), T(a_latched_reason_wins),
+         T(a_crash_may_be_found_with_any_lock_held), T(the_end_of_domain_0_is_the_machines))

@@ -7,10 +7,13 @@
 #include "core/hypercall.h"
 #include "core/sched_op.h"
 
-/* Further away than this is an overflow in the guest's arithmetic: Xen's do_set_timer_op and its "Linux workaround". */
-#define DEADLINE_SANE_NS (1ULL << 50)
+/*
+ * Further away than this is an overflow in the guest's arithmetic: Xen's do_set_timer_op and its
+ * "Linux workaround".
+ */
+#define DEADLINE_SANE_NS    (1ULL << 50)
 #define DEADLINE_INSTEAD_NS (100 * NS_PER_MS)
-#define PERIOD_MAX_NS (1ULL << 56)
+#define PERIOD_MAX_NS       (1ULL << 56)
 
 static void singleshot_fired(void *data)
 {

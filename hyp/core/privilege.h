@@ -1,6 +1,6 @@
 /*
- * Who may do what to whom: each question is asked here and nowhere else, so that a policy can answer it one day.
- * All return 0 or -EPERM.
+ * Who may do what to whom: each question is asked here and nowhere else, so that a policy can
+ * answer it one day. All return 0 or -EPERM.
  */
 #ifndef CORE_PRIVILEGE_H
 #define CORE_PRIVILEGE_H
@@ -14,7 +14,10 @@ static inline int privilege_self_or_control(const struct vcpu *caller, const str
     return caller->domain == target || caller->domain->is_privileged ? 0 : -EPERM;
 }
 
-/* An operation on a domain from outside: not even the domain itself may, unless it is the control domain. */
+/*
+ * An operation on a domain from outside: not even the domain itself may, unless it is the control
+ * domain.
+ */
 static inline int privilege_control(const struct vcpu *caller, const struct domain *target)
 {
     (void)target;

@@ -1,6 +1,6 @@
 /*
- * What a vCPU spends its life with: running, waiting for a CPU, blocked, offline. The four times add up to the time since the
- * vCPU was made. Source: public/vcpu.h, struct vcpu_runstate_info.
+ * What a vCPU spends its life with: running, waiting for a CPU, blocked, offline. The four times
+ * add up to the time since the vCPU was made. Source: public/vcpu.h, struct vcpu_runstate_info.
  */
 #include <lodge/shared.h>
 #include "core/domain.h"
@@ -17,7 +17,10 @@ void vcpu_runstate_change(struct vcpu *v, int state, uint64_t now_ns)
 {
     struct vcpu_runstate_info *rs = &v->runstate;
 
-    /* Clocks of two CPUs agree only within their error: time that seems to run backwards is not charged. */
+    /*
+     * Clocks of two CPUs agree only within their error: time that seems to run backwards is not
+     * charged.
+     */
     if (now_ns > rs->state_entry_time) {
         rs->time[rs->state] += now_ns - rs->state_entry_time;
         rs->state_entry_time = now_ns;
@@ -50,9 +53,13 @@ bool vcpu_runstate_copy_to_guest(struct vcpu *v)
     if (!gva) {
         return true;
     }
-    flagged = __atomic_load_n(&v->domain->vm_assist, __ATOMIC_RELAXED) & 1ULL << VMASST_TYPE_runstate_update_flag;
+    flagged = __atomic_load_n(&v->domain->vm_assist, __ATOMIC_RELAXED) &
+              1ULL << VMASST_TYPE_runstate_update_flag;
     if (flagged) {
-        /* A reader on another vCPU sees the flag before anything else changes, and until everything has. */
+        /*
+         * A reader on another vCPU sees the flag before anything else changes, and until everything
+         * has.
+         */
         copy.state_entry_time |= XEN_RUNSTATE_UPDATE;
         rc = guest_copy_to(entry_gva, &copy.state_entry_time, sizeof(copy.state_entry_time));
         if (rc) {

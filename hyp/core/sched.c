@@ -1,23 +1,20 @@
 /*
- * The scheduler's mechanics: locks, timers, context switches and the moves between CPUs. Who runs next is
- * decided in sched_algo.c; affinity and parameters are in sched_params.c.
+ * The scheduler's mechanics: locks, timers, context switches and the moves between CPUs. Who runs
+ * next is decided in sched_algo.c; affinity and parameters are in sched_params.c.
  *
  * A vCPU is in one of these states, all under the lock of the queue of vcpu.cpu:
  *   asleep    neither queued nor running; vcpu.cpu is where it ran last
  *   queued    waits (or is parked for its cap) in the queue of vcpu.cpu
  *   running   is that queue's runner
- * and independently on_cpu, from being chosen until the architecture has saved its context: such a vCPU stays with its
- * CPU. detached means asleep between two queues. vcpu_settle() is the only way from asleep to queued.
+ * and independently on_cpu, from being chosen until the architecture has saved its context: such a
+ * vCPU stays with its CPU. detached means asleep between two queues. vcpu_settle() is the only way
+ * from asleep to queued.
  */
 #include "core/sched.h"
 
-#include <lodge/errno.h>
-#include <lodge/shared.h>
 #include <lodge/string.h>
-#include "core/evtchn.h"
 #include "core/guest_timer.h"
 #include "core/log.h"
-#include "core/option.h"
 #include "core/sched_private.h"
 #include "core/softirq.h"
 
@@ -26,14 +23,11 @@ unsigned int nr_cpus_online;
 struct vcpu *idle_vcpu[NR_CPUS];
 
 DEFINE_DECLARED_PER_CPU(sched_cpus);
-static struct domain *idle_domain;
-/* CPUs with nothing to do; atomic. Whoever sends one a vCPU clears its bit, so that the next sender chooses another. */
-static cpumap_t cpus_idle;
-
-static char opt_sched[16] = "credit2";
-OPTION_STRING("sched", opt_sched);
-static unsigned int opt_sched_ratelimit_us = SCHED_RATELIMIT_NS / NS_PER_US;
-OPTION_UINT("sched_ratelimit_us", opt_sched_ratelimit_us);
+/*
+ * CPUs with nothing to do; atomic. Whoever sends one a vCPU clears its bit, so that the next sender
+ * chooses another.
+ */
+cpumap_t cpus_idle;
 
 static struct sched_queue *queue_of(unsigned int cpu)
 {
@@ -65,7 +59,7 @@ static bool may_run_on(const struct vcpu *v, unsigned int cpu)
     return cpumap_test(&v->sched.hard, cpu) && cpumap_test(&cpus_online, cpu);
 }
 
-static void ask_again(unsigned int cpu)
+void sched_ask(unsigned int cpu)
 {
     if (cpu == arch_cpu_id()) {
         softirq_raise(SOFTIRQ_SCHED);
@@ -89,12 +83,13 @@ static void send_to(struct sched_cpu *from, struct vcpu *v, unsigned int to, enu
     if (!v->sched.detached) {
         sched_vcpu_detach(&from->q, &v->sched, why);
     }
-    __atomic_store_n(&v->cpu, to, __ATOMIC_RELEASE); /* the last touch: from here on it is under the other's lock */
+    /* The last touch: from here on it is under the other's lock. */
+    __atomic_store_n(&v->cpu, to, __ATOMIC_RELEASE);
 }
 
 /*
- * Queues a vCPU that is asleep and runnable, where it is best placed; does nothing in any other state. May be called by
- * several at once, in any context that may take a queue's lock.
+ * Queues a vCPU that is asleep and runnable, where it is best placed; does nothing in any other
+ * state. May be called by several at once, in any context that may take a queue's lock.
  */
 static void vcpu_settle(struct vcpu *v, bool woken)
 {
@@ -124,7 +119,9 @@ static void vcpu_settle(struct vcpu *v, bool woken)
         }
         if (to != cpu) {
             send_to(s, v, to,
-                    !may_run_on(v, cpu) ? SCHED_MOVE_FORCED : woken ? SCHED_MOVE_WAKE : SCHED_MOVE_BALANCE);
+                    !may_run_on(v, cpu) ? SCHED_MOVE_FORCED
+                    : woken             ? SCHED_MOVE_WAKE
+                                        : SCHED_MOVE_BALANCE);
             sched_unlock(s, flags);
             continue;
         }
@@ -136,7 +133,7 @@ static void vcpu_settle(struct vcpu *v, bool woken)
         ask = sched_queue_add(&s->q, sv, woken);
         sched_unlock(s, flags);
         if (ask) {
-            ask_again(cpu);
+            sched_ask(cpu);
         }
         return;
     }
@@ -170,8 +167,9 @@ static bool steal(unsigned int thief)
 }
 
 /*
- * A CPU with somebody waiting offers the poorest to a CPU that is idle or whose runner is richer; and lifts those queues
- * that fell far behind, so that what a guest did not use long ago does not give it a CPU for itself now.
+ * A CPU with somebody waiting offers the poorest to a CPU that is idle or whose runner is richer;
+ * and lifts those queues that fell far behind, so that what a guest did not use long ago does not
+ * give it a CPU for itself now.
  */
 static void balance(struct sched_cpu *s)
 {
@@ -211,18 +209,23 @@ static void balance(struct sched_cpu *s)
     }
 }
 
+static bool vcpu_is_blocked(const struct vcpu *v)
+{
+    return __atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & 1U << VCPU_BLOCKED;
+}
+
 /* What is the vCPU whose turn is over? Lock held. */
 static int runstate_off_cpu(const struct vcpu *v)
 {
     if (vcpu_runnable(v)) {
         return RUNSTATE_runnable;
     }
-    return __atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & 1U << VCPU_BLOCKED ? RUNSTATE_blocked
-                                                                                  : RUNSTATE_offline;
+    return vcpu_is_blocked(v) ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
 /* Who runs next on this CPU; lock held, released for a moment when there is nobody here. */
-static struct vcpu *next_vcpu(struct sched_cpu *s, const struct vcpu *prev, uint64_t *now_ns, uint64_t *until_ns)
+static struct vcpu *next_vcpu(struct sched_cpu *s, const struct vcpu *prev, uint64_t *now_ns,
+                              uint64_t *until_ns)
 {
     unsigned int cpu = s->q.cpu;
     bool ready = !prev->is_idle && vcpu_runnable(prev) && may_run_on(prev, cpu);
@@ -249,8 +252,7 @@ static struct vcpu *next_vcpu(struct sched_cpu *s, const struct vcpu *prev, uint
     return sv ? vcpu_of(sv) : idle_vcpu[cpu];
 }
 
-/* SOFTIRQ_SCHED. Interrupts on, no locks held; comes back only if the same vCPU goes on. */
-static void schedule(void)
+void schedule(void)
 {
     struct sched_cpu *s = &this_cpu(sched_cpus);
     struct vcpu *prev = current;
@@ -314,7 +316,7 @@ void vcpu_wake(struct vcpu *v)
 {
     if (likely(vcpu_runnable(v))) {
         vcpu_settle(v, true);
-    } else if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & 1U << VCPU_BLOCKED)) {
+    } else if (!vcpu_is_blocked(v)) {
         unsigned long flags;
         struct sched_cpu *s = sched_lock(v, &flags);
 
@@ -340,7 +342,7 @@ void vcpu_sleep_nosync(struct vcpu *v)
     }
     sched_unlock(s, flags);
     if (ask) {
-        ask_again(s->q.cpu);
+        sched_ask(s->q.cpu);
     }
 }
 
@@ -354,83 +356,17 @@ void vcpu_sleep_sync(struct vcpu *v)
     vcpu_arch_sync(v);
 }
 
-void vcpu_block(void)
-{
-    struct vcpu *v = current;
-
-    shared_write(&v->info->evtchn_upcall_mask, 0);
-    /*
-     * Blocked first, then look: an event that comes in between finds the flag and clears it. The atomic
-     * operation is a full barrier; it pairs with the one that sets evtchn_upcall_pending before vcpu_unblock().
-     */
-    __atomic_fetch_or(&v->pause_flags, 1U << VCPU_BLOCKED, __ATOMIC_SEQ_CST);
-    if (vcpu_event_pending(v)) {
-        __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
-    } else {
-        softirq_raise(SOFTIRQ_SCHED);
-    }
-}
-
-void vcpu_unblock(struct vcpu *v)
-{
-    uint32_t old = __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
-
-    if (!(old & 1U << VCPU_BLOCKED)) {
-        return;
-    }
-    if (unlikely(v->poll_evtchn)) {
-        __atomic_store_n(&v->poll_evtchn, 0, __ATOMIC_RELAXED); /* SCHEDOP_poll ends with any wake-up */
-        __atomic_fetch_and(&v->domain->poll_mask[v->id / 64], ~(1ULL << (v->id % 64)), __ATOMIC_SEQ_CST);
-    }
-    vcpu_wake(v);
-}
-
-void vcpu_yield(void)
-{
-    struct vcpu *v = current;
-    unsigned long flags;
-    struct sched_cpu *s = sched_lock(v, &flags);
-
-    v->sched.yielding = true;
-    sched_unlock(s, flags);
-    softirq_raise(SOFTIRQ_SCHED);
-}
-
-/* Puts v where it may be, after its affinity or the CPUs have changed. Lock held; releases it. */
-static void place_anew(struct sched_cpu *s, struct vcpu *v, unsigned long flags)
+void sched_place_anew(struct sched_cpu *s, struct vcpu *v, unsigned long flags)
 {
     bool running = v->sched.running;
 
     sched_queue_remove(&s->q, &v->sched); /* a better place may be open to it now */
     sched_unlock(s, flags);
     if (running) {
-        ask_again(s->q.cpu);
+        sched_ask(s->q.cpu);
     } else {
         vcpu_settle(v, false);
     }
-}
-
-int vcpu_affinity_changed(struct vcpu *v, const cpumap_t *hard, const cpumap_t *soft)
-{
-    unsigned long flags;
-    struct sched_cpu *s;
-    cpumap_t usable;
-
-    if (hard) {
-        cpumap_and(&usable, hard, &cpus_online);
-        if (cpumap_empty(&usable)) {
-            return -EINVAL;
-        }
-    }
-    s = sched_lock(v, &flags);
-    if (hard) {
-        v->sched.hard = *hard;
-    }
-    if (soft) {
-        v->sched.soft = *soft;
-    }
-    place_anew(s, v, flags);
-    return 0;
 }
 
 int sched_vcpu_init(struct vcpu *v, unsigned int cpu)
@@ -453,96 +389,4 @@ void sched_vcpu_fini(struct vcpu *v)
     /* Paused for good by domain_kill(), or never runnable. */
     assert(!v->sched.queued && !v->sched.running && !v->sched.on_cpu);
     sched_unlock(s, flags);
-}
-
-static void timer_fired(void *data)
-{
-    (void)data;
-    softirq_raise(SOFTIRQ_SCHED); /* runs on the timer's CPU, which is the queue's */
-}
-
-int sched_cpu_init(unsigned int cpu)
-{
-    struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
-    int rc = 0;
-
-    if (!idle_vcpu[cpu]) {
-        spin_init(&s->lock, RANK_SCHED);
-        sched_queue_init(&s->q, cpu, opt_sched_ratelimit_us * NS_PER_US);
-        timer_init(&s->timer, timer_fired, NULL, cpu);
-        rc = vcpu_create(idle_domain, cpu, cpu, &idle_vcpu[cpu]);
-    }
-    return rc;
-}
-
-void sched_cpu_start(unsigned int cpu)
-{
-    idle_vcpu[cpu]->is_running = true;
-    cpumap_set_atomic(&cpus_online, cpu);
-    __atomic_fetch_add(&nr_cpus_online, 1, __ATOMIC_SEQ_CST);
-    softirq_raise(SOFTIRQ_SCHED); /* look for work */
-}
-
-/* All vCPUs leave CPUs that are not online any more; only_ask: could they? */
-static bool leave_offline_cpus(bool only_ask)
-{
-    struct domain *d;
-    bool ok = true;
-
-    domain_list_lock();
-    for (d = domain_first(); d && ok; d = d->next_in_list) {
-        struct vcpu *v;
-        unsigned int i;
-
-        domain_for_each_vcpu(d, v, i) {
-            if (only_ask) {
-                cpumap_t usable;
-
-                cpumap_and(&usable, &v->sched.hard, &cpus_online);
-                ok = ok && !cpumap_empty(&usable);
-            } else {
-                unsigned long flags;
-                struct sched_cpu *s = sched_lock(v, &flags);
-
-                place_anew(s, v, flags);
-            }
-        }
-    }
-    domain_list_unlock();
-    return ok;
-}
-
-int sched_cpu_remove(unsigned int cpu)
-{
-    struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
-
-    assert(cpu != arch_cpu_id());
-    cpumap_clear_atomic(&cpus_online, cpu);
-    if (!leave_offline_cpus(true)) {
-        cpumap_set_atomic(&cpus_online, cpu);
-        return -EBUSY;
-    }
-    __atomic_fetch_sub(&nr_cpus_online, 1, __ATOMIC_SEQ_CST);
-    cpumap_clear_atomic(&cpus_idle, cpu);
-    (void)leave_offline_cpus(false);
-    while (__atomic_load_n(&s->q.runner, __ATOMIC_ACQUIRE)) {
-        arch_cpu_relax();
-    }
-    return 0;
-}
-
-void sched_init(void)
-{
-    struct domain_config config = { .id = DOMID_IDLE, .is_idle = true, .max_vcpus = NR_CPUS };
-    int rc;
-
-    if (strcmp(opt_sched, "credit2")) {
-        log_warning("sched=%s: there is one scheduler here, credit2; it is used", opt_sched);
-    }
-    rc = domain_create(&config, &idle_domain);
-    if (rc) {
-        panic("no memory for the idle domain");
-    }
-    domain_unpause(idle_domain);
-    softirq_register(SOFTIRQ_SCHED, schedule);
 }

@@ -1,6 +1,7 @@
 /*
- * The scheduler: which vCPU runs on which CPU, and for how long. Weights, caps, affinity, wake-up preference for who has
- * used least, load balance. The algorithm knows time only as the numbers it is given.
+ * The scheduler: which vCPU runs on which CPU, and for how long. Weights, caps, affinity, wake-up
+ * preference for who has used least, load balance. The algorithm knows time only as the numbers it
+ * is given.
  */
 #ifndef CORE_SCHED_H
 #define CORE_SCHED_H
@@ -20,39 +21,51 @@ struct sched_domain {
 };
 
 /*
- * The idle vCPU of each CPU, in domain DOMID_IDLE: made by sched_cpu_init, without architecture state (vcpu_arch_init is
- * not called for it). The architecture makes it current before it calls sched_cpu_start.
+ * The idle vCPU of each CPU, in domain DOMID_IDLE: made by sched_cpu_init, without architecture
+ * state (vcpu_arch_init is not called for it). The architecture makes it current before it calls
+ * sched_cpu_start.
  */
 extern struct vcpu *idle_vcpu[NR_CPUS];
 
 /*
- * Boot: sched_init(); sched_cpu_init(0); make idle_vcpu[0] current; sched_cpu_start(0). For another CPU: sched_cpu_init on
- * the boot CPU, sched_cpu_start on itself, then idle_loop().
+ * Boot: sched_init(); sched_cpu_init(0); make idle_vcpu[0] current; sched_cpu_start(0). For another
+ * CPU: sched_cpu_init on the boot CPU, sched_cpu_start on itself, then idle_loop().
  */
-void sched_init(void);                                  /* makes the idle domain; registers SOFTIRQ_SCHED */
-int sched_cpu_init(unsigned int cpu) MUST_CHECK;        /* makes the idle vCPU's place; CPU comes online */
-void sched_cpu_start(unsigned int cpu);                 /* on that CPU, as its idle vCPU: from now on it takes vCPUs */
-int sched_cpu_remove(unsigned int cpu) MUST_CHECK;      /* moves everything away. -EBUSY: something pinned */
+/* makes the idle domain; registers SOFTIRQ_SCHED */
+void sched_init(void);
+/* makes the idle vCPU's place; CPU comes online */
+int sched_cpu_init(unsigned int cpu) MUST_CHECK;
+/* on that CPU, as its idle vCPU: from now on it takes vCPUs */
+void sched_cpu_start(unsigned int cpu);
+/* moves everything away. -EBUSY: something pinned */
+int sched_cpu_remove(unsigned int cpu) MUST_CHECK;
 
 int sched_vcpu_init(struct vcpu *v, unsigned int cpu) MUST_CHECK;
 void sched_vcpu_fini(struct vcpu *v);
 
-void vcpu_wake(struct vcpu *v);                         /* it may have become runnable: cheap when not */
+/* it may have become runnable: cheap when not */
+void vcpu_wake(struct vcpu *v);
 void vcpu_sleep_nosync(struct vcpu *v);                 /* it has become not runnable: deschedule */
 void vcpu_sleep_sync(struct vcpu *v);                   /* and wait until its context is saved */
-void vcpu_block(void);                                  /* current: atomically unmask events and block unless one is pending */
+/* current: atomically unmask events and block unless one is pending */
+void vcpu_block(void);
 void vcpu_unblock(struct vcpu *v);                      /* an event came */
 void vcpu_yield(void);                                  /* current */
 /*
- * vcpu_arch_switch(prev, next) is called with interrupts off. sched_context_saved: by the architecture on the same CPU, once
- * nothing of prev's context is on the CPU any more and it may run elsewhere; before the next schedule there.
+ * vcpu_arch_switch(prev, next) is called with interrupts off. sched_context_saved: by the
+ * architecture on the same CPU, once nothing of prev's context is on the CPU any more and it may
+ * run elsewhere; before the next schedule there.
  */
 void sched_context_saved(struct vcpu *prev);
 NORETURN void idle_loop(void);                          /* idle.c: what an idle vCPU does */
 
-int vcpu_set_hard_affinity(struct vcpu *v, const cpumap_t *map) MUST_CHECK; /* -EINVAL: no online CPU in it; -EBUSY: overridden */
+/* -EINVAL: no online CPU in it; -EBUSY: overridden */
+int vcpu_set_hard_affinity(struct vcpu *v, const cpumap_t *map) MUST_CHECK;
 int vcpu_set_soft_affinity(struct vcpu *v, const cpumap_t *map) MUST_CHECK;
-/* SCHEDOP_pin_override: current only. -EINVAL not online, or cpu < 0 and nothing to undo; -EBUSY overridden already. */
+/*
+ * SCHEDOP_pin_override: current only. -EINVAL not online, or cpu < 0 and nothing to undo; -EBUSY
+ * overridden already.
+ */
 int vcpu_pin_override(struct vcpu *v, int cpu) MUST_CHECK;
 /* The CPU it may run on when there is only one: pinned (VCPUOP_get_physid). -1: several. */
 int vcpu_pinned_cpu(const struct vcpu *v);

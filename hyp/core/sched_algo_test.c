@@ -1,18 +1,21 @@
-/* The scheduler's algorithm in simulated time: CPUs, vCPUs that compute or sleep, and what sched.c does between them. */
+/*
+ * The scheduler's algorithm in simulated time: CPUs, vCPUs that compute or sleep, and what sched.c
+ * does between them.
+ */
 #include "core/sched_algo.h"
 #include <stdlib.h>
 #include <string.h>
 #include "tests/unit.h"
 
-#define MAX_V 64
+#define MAX_V  64
 #define MINUTE (60 * NS_PER_S)
 
 struct sim_vcpu {
     struct sched_vcpu s;
     unsigned int cpu;
     bool runnable;
-    uint64_t run_ns, sleep_ns;        /* computes and sleeps in turns; sleep 0 = computes for ever */
-    uint64_t left_ns;                 /* of this turn's computing */
+    uint64_t run_ns, sleep_ns; /* computes and sleeps in turns; sleep 0 = computes for ever */
+    uint64_t left_ns;          /* of this turn's computing */
     uint64_t wake_ns;
     uint64_t ready_since, longest_wait, longest_wake;
     bool woken;
@@ -247,7 +250,10 @@ static struct sim_vcpu *add(uint32_t weight, uint64_t run_ns, uint64_t sleep_ns)
     return v;
 }
 
-/* The fair shares: by weight, but nobody gets more than one CPU; what he cannot use goes to the others. */
+/*
+ * The fair shares: by weight, but nobody gets more than one CPU; what he cannot use goes to the
+ * others.
+ */
 static void fair_shares(double *share)
 {
     bool full[MAX_V] = { false };
@@ -273,8 +279,8 @@ static void fair_shares(double *share)
 static void assert_near(uint64_t got, double expected, const char *what, unsigned int i)
 {
     if (got < expected * 0.98 || got > expected * 1.02) {
-        fail_msg("%s: %u vCPUs, %u CPUs: vCPU %u of weight %u got %.3f s and should have %.3f s", what, sim.nr,
-                 sim.nr_cpus, i, sim.v[i].s.weight, got / 1e9, expected / 1e9);
+        fail_msg("%s: %u vCPUs, %u CPUs: vCPU %u of weight %u got %.3f s and should have %.3f s",
+                 what, sim.nr, sim.nr_cpus, i, sim.v[i].s.weight, got / 1e9, expected / 1e9);
     }
 }
 
@@ -293,17 +299,20 @@ static void check_minute(const char *what)
 
         assert_near(sim.v[i].s.total_ns, share[i] * MINUTE, what, i);
         if (sim.v[i].longest_wait > bound) {
-            fail_msg("%s: %u vCPUs, %u CPUs: vCPU %u of weight %u waited %.1f ms, promised were %.1f ms", what, sim.nr,
-                     sim.nr_cpus, i, sim.v[i].s.weight, sim.v[i].longest_wait / 1e6, bound / 1e6);
+            fail_msg(
+                "%s: %u vCPUs, %u CPUs: vCPU %u of weight %u waited %.1f ms, promised were %.1f ms",
+                what, sim.nr, sim.nr_cpus, i, sim.v[i].s.weight, sim.v[i].longest_wait / 1e6,
+                bound / 1e6);
         }
     }
 }
 
 static const unsigned int counts[] = { 2, 3, 4, 5, 8, 9, 13, 32, 64 };
 
-#define FOR_EACH_SIZE(c, n)                                                                        \
-    for (unsigned int c = 1; c <= NR_CPUS; c++)                                                    \
-        for (unsigned int k = 0, n = counts[0]; k < ARRAY_SIZE(counts); k++, n = counts[k % ARRAY_SIZE(counts)])
+#define FOR_EACH_SIZE(c, n)                                             \
+    for (unsigned int c = 1; c <= NR_CPUS; c++)                         \
+        for (unsigned int k = 0, n = counts[0]; k < ARRAY_SIZE(counts); \
+             k++, n = counts[k % ARRAY_SIZE(counts)])
 
 TEST(equal_weights_share_equally_and_nobody_waits_long)
 {
@@ -348,7 +357,7 @@ TEST(shares_are_fair_also_when_all_start_on_one_cpu)
     check_minute("all on CPU 0");
 }
 
-/* --- sleepers ----------------------------------------------------------------------------------------------------- */
+/* --- sleepers --- */
 
 TEST(who_wakes_runs_within_the_rate_limit)
 {
@@ -400,7 +409,8 @@ TEST(sleeping_earns_no_more_than_the_share)
     sleeper = add(256, 20 * NS_PER_MS, 20 * NS_PER_MS);
     run(sim.now + MINUTE);
     assert_true(sleeper->s.total_ns <= MINUTE / 4 * 1.02);
-    assert_true(sleeper->s.total_ns >= MINUTE / 4 * 0.80); /* and not much less, for it wants more than that */
+    /* And not much less, for it wants more than that. */
+    assert_true(sleeper->s.total_ns >= MINUTE / 4 * 0.80);
 }
 
 TEST(a_long_sleep_is_worth_no_more_than_the_credit)
@@ -418,7 +428,7 @@ TEST(a_long_sleep_is_worth_no_more_than_the_credit)
     assert_true(sleeper->s.total_ns >= NS_PER_S / 5);
 }
 
-/* --- caps --------------------------------------------------------------------------------------------------------- */
+/* --- caps --- */
 
 TEST(a_cap_holds_whatever_else_runs)
 {
@@ -482,7 +492,10 @@ TEST(a_cap_that_comes_and_goes_is_noticed)
     assert_true(v->s.total_ns - before == NS_PER_S);
 }
 
-/* --- yield, affinity, and all of it at random --------------------------------------------------------------------- */
+/*
+ * --- yield, affinity, and all of it at random
+ * ---------------------------------------------------------------------
+ */
 
 TEST(who_yields_lets_the_other_go_first_once)
 {
@@ -503,7 +516,10 @@ TEST(who_yields_lets_the_other_go_first_once)
     assert_ptr_equal(sched_queue_pick(&sim.q[0], true, sim.now, &until), &a->s);
 }
 
-/* Every vCPU is where it says, once; the numbers agree; nobody waits for a CPU while one that he may use is idle. */
+/*
+ * Every vCPU is where it says, once; the numbers agree; nobody waits for a CPU while one that he
+ * may use is idle.
+ */
 static void check_invariants(void)
 {
     for (unsigned int cpu = 0; cpu < sim.nr_cpus; cpu++) {
@@ -588,7 +604,8 @@ TEST(no_sequence_of_wakes_sleeps_and_affinities_loses_a_vcpu)
                 break;
             case 1:
                 sched_queue_account(&sim.q[v->cpu], sim.now);
-                sched_vcpu_set_weight(&sim.q[v->cpu], &v->s, 1 + (uint32_t)rand() % SCHED_WEIGHT_MAX);
+                sched_vcpu_set_weight(&sim.q[v->cpu], &v->s,
+                                      1 + (uint32_t)rand() % SCHED_WEIGHT_MAX);
                 break;
             case 2:
                 v->s.yielding = v->s.running;
@@ -603,10 +620,14 @@ TEST(no_sequence_of_wakes_sleeps_and_affinities_loses_a_vcpu)
     }
 }
 
-TEST_MAIN(T(equal_weights_share_equally_and_nobody_waits_long), T(mixed_weights_share_by_weight_and_nobody_waits_long),
+TEST_MAIN(T(equal_weights_share_equally_and_nobody_waits_long),
+          T(mixed_weights_share_by_weight_and_nobody_waits_long),
           T(a_weight_that_asks_for_more_than_a_cpu_gets_one_and_harms_nobody),
-          T(shares_are_fair_also_when_all_start_on_one_cpu), T(who_wakes_runs_within_the_rate_limit),
-          T(many_sleepers_wait_for_each_other_but_not_for_the_computing), T(sleeping_earns_no_more_than_the_share),
+          T(shares_are_fair_also_when_all_start_on_one_cpu),
+          T(who_wakes_runs_within_the_rate_limit),
+          T(many_sleepers_wait_for_each_other_but_not_for_the_computing),
+          T(sleeping_earns_no_more_than_the_share),
           T(a_long_sleep_is_worth_no_more_than_the_credit), T(a_cap_holds_whatever_else_runs),
-          T(a_cap_is_shared_by_the_vcpus_of_a_domain_wherever_they_run), T(a_cap_that_comes_and_goes_is_noticed),
-          T(who_yields_lets_the_other_go_first_once), T(no_sequence_of_wakes_sleeps_and_affinities_loses_a_vcpu))
+          T(a_cap_is_shared_by_the_vcpus_of_a_domain_wherever_they_run),
+          T(a_cap_that_comes_and_goes_is_noticed), T(who_yields_lets_the_other_go_first_once),
+          T(no_sequence_of_wakes_sleeps_and_affinities_loses_a_vcpu))

@@ -6,9 +6,11 @@ static void dump_vcpu(const struct sched_queue *q, const struct sched_vcpu *sv, 
 {
     const struct vcpu *v = container_of(sv, struct vcpu, sched);
 
-    console_printf("    %s d%uv%u: weight %u, %lld us ahead, used %llu ms%s%s\n", what, v->domain->id, v->id,
-                   sv->weight, (long long)(int64_t)(sv->vruntime - q->vtime) / (long long)NS_PER_US,
-                   (unsigned long long)(sv->total_ns / NS_PER_MS), sv->on_cpu && !sv->running ? ", not saved" : "",
+    console_printf("    %s d%uv%u: weight %u, %lld us ahead, used %llu ms%s%s\n", what,
+                   v->domain->id, v->id, sv->weight,
+                   (long long)(int64_t)(sv->vruntime - q->vtime) / (long long)NS_PER_US,
+                   (unsigned long long)(sv->total_ns / NS_PER_MS),
+                   sv->on_cpu && !sv->running ? ", not saved" : "",
                    sv->pin_overridden ? ", pinned by itself" : "");
 }
 
@@ -24,10 +26,12 @@ static void dump_cpu(unsigned int cpu, uint64_t now_ns)
         return;
     }
     console_printf("  CPU %u: %u waiting, time %llu ms + %llu ms\n", cpu, s->q.nr_waiting,
-                   (unsigned long long)(s->q.vtime / NS_PER_MS), (unsigned long long)(s->q.base / NS_PER_MS));
+                   (unsigned long long)(s->q.vtime / NS_PER_MS),
+                   (unsigned long long)(s->q.base / NS_PER_MS));
     if (s->q.runner) {
         dump_vcpu(&s->q, s->q.runner, "runs");
-        console_printf("      for %llu us\n", (unsigned long long)((now_ns - s->q.start_ns) / NS_PER_US));
+        console_printf("      for %llu us\n",
+                       (unsigned long long)((now_ns - s->q.start_ns) / NS_PER_US));
     }
     list_for_each(sv, &s->q.waiting, link) {
         dump_vcpu(&s->q, sv, "waits");

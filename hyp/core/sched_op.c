@@ -12,7 +12,7 @@
 
 #define POLL_MAX_PORTS 128
 
-/* --- poll --------------------------------------------------------------------------------------------------------- */
+/* --- poll --- */
 
 static bool poll_mask_clear(struct vcpu *v)
 {
@@ -56,7 +56,8 @@ static void poll_end(struct vcpu *v)
 /* Is there already what it would wait for? */
 static bool poll_satisfied(struct vcpu *v, const evtchn_port_t *ports, unsigned int nr_ports)
 {
-    if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & 1U << VCPU_BLOCKED) || vcpu_event_pending(v)) {
+    if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & 1U << VCPU_BLOCKED) ||
+        vcpu_event_pending(v)) {
         return true;
     }
     for (unsigned int i = 0; i < nr_ports; i++) {
@@ -87,8 +88,9 @@ static long op_poll(struct vcpu *v, void *arg)
         }
     }
     /*
-     * First become wakeable, then look whether the event has come. The atomic operations are full barriers and pair
-     * with the one that sets a port pending before sched_poll_wake() looks at the mask.
+     * First become wakeable, then look whether the event has come. The atomic operations are full
+     * barriers and pair with the one that sets a port pending before sched_poll_wake() looks at the
+     * mask.
      */
     __atomic_store_n(&v->poll_evtchn, nr == 1 ? (int32_t)ports[0] : -1, __ATOMIC_RELAXED);
     __atomic_fetch_or(&v->pause_flags, 1U << VCPU_BLOCKED, __ATOMIC_SEQ_CST);
@@ -106,7 +108,7 @@ static long op_poll(struct vcpu *v, void *arg)
     return 0;
 }
 
-/* --- shutdown ----------------------------------------------------------------------------------------------------- */
+/* --- shutdown --- */
 
 static long op_shutdown(struct vcpu *v, void *arg)
 {
@@ -141,7 +143,7 @@ static long op_remote_shutdown(struct vcpu *caller, void *arg)
     return rc;
 }
 
-/* --- watchdog ----------------------------------------------------------------------------------------------------- */
+/* --- watchdog --- */
 
 static void watchdog_fired(void *data)
 {
@@ -216,7 +218,7 @@ static long op_watchdog(struct vcpu *v, void *arg)
     return rc;
 }
 
-/* --- the rest ----------------------------------------------------------------------------------------------------- */
+/* --- the rest --- */
 
 static long op_yield(struct vcpu *v, void *arg)
 {
@@ -264,7 +266,8 @@ long hypercall_sched_op(uint64_t cmd, uint64_t arg_gva, uint64_t a3, uint64_t a4
         const struct subop *op = &sched_ops[index_nospec(cmd, ARRAY_SIZE(sched_ops))];
 
         if (op->fn && !op->size) {
-            return op->fn(current, NULL); /* nothing to copy: what the guest passes is not even an address */
+            /* Nothing to copy: what the guest passes is not even an address. */
+            return op->fn(current, NULL);
         }
     }
     return subop_dispatch(sched_ops, ARRAY_SIZE(sched_ops), cmd, arg_gva);

@@ -1,4 +1,7 @@
-/* sched_op through its hypercall: blocking, polling, stopping, watchdogs; what is refused, and that it changed nothing. */
+/*
+ * sched_op through its hypercall: blocking, polling, stopping, watchdogs; what is refused, and that
+ * it changed nothing.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <lodge/errno.h>
@@ -109,7 +112,7 @@ TEST(unknown_operations_and_bad_addresses_are_refused)
     assert_false(du->is_shut_down);
 }
 
-/* --- poll --------------------------------------------------------------------------------------------------------- */
+/* --- poll --- */
 
 TEST(poll_returns_at_once_when_a_port_is_pending)
 {
@@ -237,7 +240,10 @@ TEST(as_many_ports_as_the_interface_allows)
     assert_true(blocked(v));
 }
 
-/* --- shutdown, watchdog, pin -------------------------------------------------------------------------------------- */
+/*
+ * --- shutdown, watchdog, pin
+ * --------------------------------------------------------------------------------------
+ */
 
 TEST(a_guest_shuts_itself_down_with_its_reason)
 {
@@ -256,9 +262,11 @@ TEST(only_the_privileged_shut_others_down)
 {
     void *arg = ARG(sched_remote_shutdown, .domain_id = 1, .reason = SHUTDOWN_suspend);
 
-    assert_int_equal(op(SCHEDOP_remote_shutdown, ARG(sched_remote_shutdown, .domain_id = 0)), -EPERM);
+    assert_int_equal(op(SCHEDOP_remote_shutdown, ARG(sched_remote_shutdown, .domain_id = 0)),
+                     -EPERM);
     assert_int_equal(op(SCHEDOP_remote_shutdown, arg), -EPERM);
-    assert_int_equal(op(SCHEDOP_remote_shutdown, ARG(sched_remote_shutdown, .domain_id = 9)), -ESRCH);
+    assert_int_equal(op(SCHEDOP_remote_shutdown, ARG(sched_remote_shutdown, .domain_id = 9)),
+                     -ESRCH);
     assert_false(du->is_shut_down);
     host_set_current(d0->vcpus[0]);
     assert_int_equal(op(SCHEDOP_remote_shutdown, arg), 0);
@@ -322,7 +330,8 @@ TEST(only_the_hardware_domain_overrides_its_affinity)
     host_set_current(d0->vcpus[0]);
     assert_int_equal(op(SCHEDOP_pin_override, unpin), -EINVAL);
     assert_int_equal(op(SCHEDOP_pin_override, ARG(sched_pin_override, .pcpu = NR_CPUS)), -EINVAL);
-    assert_int_equal(op(SCHEDOP_pin_override, ARG(sched_pin_override, .pcpu = 1)), -EINVAL); /* not online */
+    /* Not online: */
+    assert_int_equal(op(SCHEDOP_pin_override, ARG(sched_pin_override, .pcpu = 1)), -EINVAL);
     assert_int_equal(op(SCHEDOP_pin_override, pin), 0);
     assert_int_equal(op(SCHEDOP_pin_override, pin), -EBUSY);
     assert_int_equal(op(SCHEDOP_pin_override, unpin), 0);
@@ -330,13 +339,17 @@ TEST(only_the_hardware_domain_overrides_its_affinity)
 }
 
 #define TT(name) cmocka_unit_test_teardown(name, back)
-TEST_RUN(start, NULL, TT(block_unmasks_events_and_waits_for_one), TT(yield_and_block_do_not_look_at_their_argument),
-         TT(unknown_operations_and_bad_addresses_are_refused), TT(poll_returns_at_once_when_a_port_is_pending),
+TEST_RUN(start, NULL, TT(block_unmasks_events_and_waits_for_one),
+         TT(yield_and_block_do_not_look_at_their_argument),
+         TT(unknown_operations_and_bad_addresses_are_refused),
+         TT(poll_returns_at_once_when_a_port_is_pending),
          TT(poll_of_one_port_is_woken_by_that_port_only), TT(poll_of_a_list_is_woken_by_any_port),
-         TT(poll_ends_with_its_timeout_and_not_before), TT(a_stale_timeout_does_not_end_a_later_block),
+         TT(poll_ends_with_its_timeout_and_not_before),
+         TT(a_stale_timeout_does_not_end_a_later_block),
          TT(a_stale_timeout_does_not_end_a_later_poll),
          TT(poll_without_ports_waits_for_the_timeout_or_an_upcall),
-         TT(bad_polls_are_refused_and_leave_the_caller_running), TT(as_many_ports_as_the_interface_allows),
-         TT(a_guest_shuts_itself_down_with_its_reason), TT(only_the_privileged_shut_others_down),
-         TT(there_are_two_watchdogs_with_ids_from_one), TT(a_watchdog_that_is_fed_sleeps_and_one_that_is_not_bites),
+         TT(bad_polls_are_refused_and_leave_the_caller_running),
+         TT(as_many_ports_as_the_interface_allows), TT(a_guest_shuts_itself_down_with_its_reason),
+         TT(only_the_privileged_shut_others_down), TT(there_are_two_watchdogs_with_ids_from_one),
+         TT(a_watchdog_that_is_fed_sleeps_and_one_that_is_not_bites),
          TT(only_the_hardware_domain_overrides_its_affinity))

@@ -2,17 +2,41 @@
 #include <lodge/errno.h>
 #include "core/sched_private.h"
 
+/* NULL: as before. -EINVAL: no online CPU in hard; unchanged. */
+static int affinity_change(struct vcpu *v, const cpumap_t *hard, const cpumap_t *soft)
+{
+    unsigned long flags;
+    struct sched_cpu *s;
+    cpumap_t usable;
+
+    if (hard) {
+        cpumap_and(&usable, hard, &cpus_online);
+        if (cpumap_empty(&usable)) {
+            return -EINVAL;
+        }
+    }
+    s = sched_lock(v, &flags);
+    if (hard) {
+        v->sched.hard = *hard;
+    }
+    if (soft) {
+        v->sched.soft = *soft;
+    }
+    sched_place_anew(s, v, flags);
+    return 0;
+}
+
 int vcpu_set_hard_affinity(struct vcpu *v, const cpumap_t *map)
 {
     if (v->sched.pin_overridden) {
         return -EBUSY;
     }
-    return vcpu_affinity_changed(v, map, NULL);
+    return affinity_change(v, map, NULL);
 }
 
 int vcpu_set_soft_affinity(struct vcpu *v, const cpumap_t *map)
 {
-    return vcpu_affinity_changed(v, NULL, map);
+    return affinity_change(v, NULL, map);
 }
 
 int vcpu_pin_override(struct vcpu *v, int cpu)
@@ -26,7 +50,7 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
             return -EINVAL;
         }
         v->sched.pin_overridden = false;
-        return vcpu_affinity_changed(v, &v->sched.saved_hard, NULL);
+        return affinity_change(v, &v->sched.saved_hard, NULL);
     }
     if (cpu >= (int)NR_CPUS || !cpumap_test(&cpus_online, (unsigned int)cpu)) {
         return -EINVAL;
@@ -36,7 +60,7 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
     }
     cpumap_set(&map, (unsigned int)cpu);
     v->sched.saved_hard = v->sched.hard;
-    rc = vcpu_affinity_changed(v, &map, NULL);
+    rc = affinity_change(v, &map, NULL);
     v->sched.pin_overridden = !rc;
     return rc;
 }
@@ -68,7 +92,7 @@ int sched_set_params(struct domain *d, uint32_t weight, uint32_t cap_percent)
         sched_vcpu_set_weight(&s->q, &v->sched, weight);
         sched_unlock(s, flags);
         if (running) {
-            softirq_raise_cpu(s->q.cpu, SOFTIRQ_SCHED); /* a cap may have come or gone */
+            sched_ask(s->q.cpu); /* a cap may have come or gone */
         }
     }
     spin_unlock(&d->lock);

@@ -285,7 +285,8 @@ TEST(a_cpu_that_leaves_gives_its_vcpus_away)
     assert_true(cpumap_test(&cpus_online, 3));
     map.bits[0] = 0xf;
     assert_int_equal(vcpu_set_hard_affinity(d->vcpus[0], &map), 0);
-    vcpu_pause_nosync(d->vcpus[0]); /* sched_cpu_remove() waits for a runner, which this thread also plays */
+    vcpu_pause_nosync(
+        d->vcpus[0]); /* sched_cpu_remove() waits for a runner, which this thread also plays */
     vcpu_pause_nosync(d->vcpus[1]);
     vcpu_pause_nosync(d->vcpus[2]);
     vcpu_pause_nosync(d->vcpus[3]);
@@ -328,13 +329,17 @@ TEST(weight_and_cap_are_checked_and_take_effect)
     for (unsigned int i = 0; i < 20000; i++) {
         advance(NS_PER_MS / 10);
     }
-    assert_in_range(used_by(a) - before[0], 1960 * NS_PER_MS, 2040 * NS_PER_MS); /* one CPU of four, two seconds */
+    /* One CPU of four, two seconds. */
+    assert_in_range(used_by(a) - before[0], 1960 * NS_PER_MS, 2040 * NS_PER_MS);
     assert_in_range(used_by(b) - before[1], 5960 * NS_PER_MS, 6040 * NS_PER_MS);
     end(a);
     end(b);
 }
 
-/* --- anything at random, one thread ------------------------------------------------------------------------------- */
+/*
+ * --- anything at random, one thread
+ * -------------------------------------------------------------------------------
+ */
 
 static void check(struct domain *d, uint64_t since)
 {
@@ -350,7 +355,8 @@ static void check(struct domain *d, uint64_t since)
         vcpu_runstate_get(v, &rs);
         assert_int_equal(rs.time[0] + rs.time[1] + rs.time[2] + rs.time[3], arch_time_ns() - since);
         assert_int_equal(rs.state == RUNSTATE_running, v->is_running);
-        assert_int_equal(rs.state == RUNSTATE_running || rs.state == RUNSTATE_runnable, vcpu_runnable(v));
+        assert_int_equal(rs.state == RUNSTATE_running || rs.state == RUNSTATE_runnable,
+                         vcpu_runnable(v));
     }
 }
 
@@ -417,7 +423,7 @@ TEST(no_sequence_loses_a_vcpu_or_a_nanosecond)
     }
 }
 
-/* --- threads ------------------------------------------------------------------------------------------------------ */
+/* --- threads --- */
 
 #define STEPS 50000U
 static struct domain *shared_domain;
@@ -476,9 +482,12 @@ TEST(cpus_that_work_at_the_same_time_lose_no_vcpu)
 }
 
 TEST_RUN(setup, NULL, T(as_many_vcpus_as_cpus_all_run_and_no_timer_ticks),
-         T(a_blocked_vcpu_leaves_and_an_event_brings_it_back), T(blocking_with_an_event_pending_goes_on),
+         T(a_blocked_vcpu_leaves_and_an_event_brings_it_back),
+         T(blocking_with_an_event_pending_goes_on),
          T(an_event_between_blocking_and_leaving_is_not_lost), T(a_pinned_vcpu_runs_nowhere_else),
-         T(affinity_without_an_online_cpu_is_refused_and_changes_nothing), T(a_pin_override_moves_the_vcpu_and_is_undone),
-         T(soft_affinity_is_followed_when_its_cpu_is_free), T(pausing_stops_and_unpausing_continues),
-         T(a_cpu_that_leaves_gives_its_vcpus_away), T(weight_and_cap_are_checked_and_take_effect),
-         T(no_sequence_loses_a_vcpu_or_a_nanosecond), T(cpus_that_work_at_the_same_time_lose_no_vcpu))
+         T(affinity_without_an_online_cpu_is_refused_and_changes_nothing),
+         T(a_pin_override_moves_the_vcpu_and_is_undone),
+         T(soft_affinity_is_followed_when_its_cpu_is_free),
+         T(pausing_stops_and_unpausing_continues), T(a_cpu_that_leaves_gives_its_vcpus_away),
+         T(weight_and_cap_are_checked_and_take_effect), T(no_sequence_loses_a_vcpu_or_a_nanosecond),
+         T(cpus_that_work_at_the_same_time_lose_no_vcpu))

@@ -1,6 +1,7 @@
 /*
- * A domain stops: it asked to, it was told to, or it did what cannot go on. For domain 0 this stops the machine, for the
- * others it tells domain 0, whose tools decide. Sources: public/sched.h, SHUTDOWN_*; Xen's hwdom_shutdown for domain 0.
+ * A domain stops: it asked to, it was told to, or it did what cannot go on. For domain 0 this stops
+ * the machine, for the others it tells domain 0, whose tools decide. Sources: public/sched.h,
+ * SHUTDOWN_*; Xen's hwdom_shutdown for domain 0.
  */
 #include "core/domain.h"
 
@@ -24,14 +25,15 @@ static NORETURN void machine_shutdown(uint32_t reason)
         console_printf("Domain 0's watchdog was not fed: rebooting.\n");
         arch_machine_reboot();
     default:
-        console_printf("Domain 0 shut down for reason %u, which means nothing for a machine.\n", reason);
+        console_printf("Domain 0 shut down for reason %u, which means nothing for a machine.\n",
+                       reason);
         report_end();
     }
 }
 
 /*
- * May be called with any lock held, for a domain crashes wherever it is found out. So: no lock here but the scheduler's, and
- * the tools are told later.
+ * May be called with any lock held, for a domain crashes wherever it is found out. So: no lock here
+ * but the scheduler's, and the tools are told later.
  */
 void domain_shutdown(struct domain *d, uint32_t reason)
 {
@@ -49,7 +51,8 @@ void domain_shutdown(struct domain *d, uint32_t reason)
         v->paused_for_shutdown = true;
         vcpu_pause_nosync(v);
     }
-    __atomic_store_n(&d->is_shut_down, true, __ATOMIC_RELEASE); /* and with it paused_for_shutdown */
+    /* And with it paused_for_shutdown. */
+    __atomic_store_n(&d->is_shut_down, true, __ATOMIC_RELEASE);
     work_schedule(&d->shutdown_work);
 }
 
@@ -69,7 +72,8 @@ uint32_t domain_latch_shutdown_code(struct domain *d, uint32_t reason)
 {
     uint32_t code = SHUTDOWN_CODE_NONE;
 
-    if (__atomic_compare_exchange_n(&d->shutdown_code, &code, reason, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    if (__atomic_compare_exchange_n(&d->shutdown_code, &code, reason, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST)) {
         return reason;
     }
     return code;

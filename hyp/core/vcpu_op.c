@@ -1,4 +1,7 @@
-/* vcpu_op: a guest starts and stops its vCPUs and says where it wants to read about them. Source: public/vcpu.h. */
+/*
+ * vcpu_op: a guest starts and stops its vCPUs and says where it wants to read about them. Source:
+ * public/vcpu.h.
+ */
 #include "core/vcpu_op.h"
 
 #include <lodge/errno.h>
@@ -12,7 +15,10 @@
 #include "core/hypercall.h"
 #include "core/privilege.h"
 
-/* v is a vCPU of the caller's domain, arg our copy of the argument; for raw operations, its address as a uint64_t. */
+/*
+ * v is a vCPU of the caller's domain, arg our copy of the argument; for raw operations, its address
+ * as a uint64_t.
+ */
 typedef long (*vcpu_op_fn)(struct vcpu *v, void *arg);
 
 static long op_initialise(struct vcpu *v, void *arg)
@@ -67,7 +73,8 @@ static long op_down(struct vcpu *v, void *arg)
         last = last && (other == v || is_down(other));
     }
     if (!last) {
-        was_up = !(__atomic_fetch_or(&v->pause_flags, 1U << VCPU_DOWN, __ATOMIC_SEQ_CST) & 1U << VCPU_DOWN);
+        was_up = !(__atomic_fetch_or(&v->pause_flags, 1U << VCPU_DOWN, __ATOMIC_SEQ_CST) &
+                   1U << VCPU_DOWN);
     }
     spin_unlock(&d->lock);
     if (last) {

@@ -138,13 +138,15 @@ TEST(taking_the_last_vcpu_down_ends_the_domain)
     assert_int_equal(op(VCPUOP_is_up, 0, NULL), 1);
 }
 
-/* --- timers ------------------------------------------------------------------------------------------------------- */
+/* --- timers --- */
 
 TEST(a_single_shot_fires_once_at_its_time)
 {
     uint64_t at = arch_time_ns() + NS_PER_MS;
 
-    assert_int_equal(op(VCPUOP_set_singleshot_timer, 0, ARG(vcpu_set_singleshot_timer, .timeout_abs_ns = at)), 0);
+    assert_int_equal(
+        op(VCPUOP_set_singleshot_timer, 0, ARG(vcpu_set_singleshot_timer, .timeout_abs_ns = at)),
+        0);
     time_passes(NS_PER_MS - 1);
     assert_false(ticked());
     time_passes(1 + TIMER_SLOP_NS);
@@ -193,7 +195,8 @@ TEST(set_timer_op_sets_the_same_timer)
     assert_int_equal(hypercall_set_timer_op(0, 0, 0, 0, 0), 0);
     time_passes(NS_PER_S);
     assert_false(ticked());
-    assert_int_equal(hypercall_set_timer_op(~0ULL, 0, 0, 0, 0), 0); /* wrapped: soon instead of never */
+    /* Wrapped: soon instead of never. */
+    assert_int_equal(hypercall_set_timer_op(~0ULL, 0, 0, 0, 0), 0);
     time_passes(101 * NS_PER_MS);
     assert_true(ticked());
 }
@@ -202,10 +205,17 @@ TEST(a_periodic_timer_ticks_until_stopped)
 {
     unsigned int n = 0;
 
-    assert_int_equal(op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = 0)), -EINVAL);
-    assert_int_equal(op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = 999999)), -EINVAL);
-    assert_int_equal(op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = ~0ULL)), -EINVAL);
-    assert_int_equal(op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = 10 * NS_PER_MS)), 0);
+    assert_int_equal(op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = 0)),
+                     -EINVAL);
+    assert_int_equal(
+        op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = 999999)),
+        -EINVAL);
+    assert_int_equal(
+        op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = ~0ULL)),
+        -EINVAL);
+    assert_int_equal(
+        op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = 10 * NS_PER_MS)),
+        0);
     for (unsigned int i = 0; i < 1000; i++) {
         time_passes(NS_PER_MS);
         n += ticked();
@@ -218,7 +228,8 @@ TEST(a_periodic_timer_ticks_until_stopped)
 
 TEST(a_blocked_vcpu_is_not_woken_by_its_periodic_timer_but_finds_its_tick)
 {
-    assert_int_equal(op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = NS_PER_MS)), 0);
+    assert_int_equal(
+        op(VCPUOP_set_periodic_timer, 0, ARG(vcpu_set_periodic_timer, .period_ns = NS_PER_MS)), 0);
     wait_for_event();
     time_passes(NS_PER_S);
     assert_true(current->is_idle);
@@ -240,11 +251,15 @@ TEST(a_single_shot_wakes_a_blocked_vcpu)
     assert_true(ticked());
 }
 
-/* --- runstate and the rest ---------------------------------------------------------------------------------------- */
+/*
+ * --- runstate and the rest
+ * ----------------------------------------------------------------------------------------
+ */
 
 TEST(runstate_adds_up)
 {
-    struct vcpu_runstate_info *before = host_guest_alloc(sizeof(*before)), *after = host_guest_alloc(sizeof(*after));
+    struct vcpu_runstate_info *before = host_guest_alloc(sizeof(*before)),
+                              *after = host_guest_alloc(sizeof(*after));
     uint64_t sum = 0;
 
     assert_int_equal(op(VCPUOP_get_runstate_info, 0, before), 0);
@@ -271,10 +286,12 @@ TEST(the_runstate_area_is_written_at_once_and_on_every_return)
     struct vcpu_runstate_info *area = host_guest_alloc(sizeof(*area));
 
     req.addr.p = 0xffff800000000000ULL;
-    assert_int_equal(op(VCPUOP_register_runstate_memory_area, 0, guest_copy_of(&req, sizeof(req))), -EFAULT);
+    assert_int_equal(op(VCPUOP_register_runstate_memory_area, 0, guest_copy_of(&req, sizeof(req))),
+                     -EFAULT);
     assert_int_equal(v->runstate_gva, 0);
     req.addr.p = host_gva(area);
-    assert_int_equal(op(VCPUOP_register_runstate_memory_area, 0, guest_copy_of(&req, sizeof(req))), 0);
+    assert_int_equal(op(VCPUOP_register_runstate_memory_area, 0, guest_copy_of(&req, sizeof(req))),
+                     0);
     assert_int_equal(area->state, RUNSTATE_running);
     area->state = 77;
     assert_true(vcpu_runstate_copy_to_guest(v));
@@ -287,7 +304,8 @@ TEST(the_runstate_area_is_written_at_once_and_on_every_return)
     assert_false(vcpu_runstate_copy_to_guest(v));
     assert_int_equal(area->state_entry_time & XEN_RUNSTATE_UPDATE, 0);
     req.addr.p = 0;
-    assert_int_equal(op(VCPUOP_register_runstate_memory_area, 0, guest_copy_of(&req, sizeof(req))), 0);
+    assert_int_equal(op(VCPUOP_register_runstate_memory_area, 0, guest_copy_of(&req, sizeof(req))),
+                     0);
     assert_true(vcpu_runstate_copy_to_guest(v));
 }
 
@@ -297,7 +315,8 @@ TEST(a_reader_that_is_stopped_halfway_sees_the_update_flag)
     struct vcpu_runstate_info *area = host_guest_alloc(sizeof(*area));
 
     req.addr.p = host_gva(area);
-    assert_int_equal(op(VCPUOP_register_runstate_memory_area, 0, guest_copy_of(&req, sizeof(req))), 0);
+    assert_int_equal(op(VCPUOP_register_runstate_memory_area, 0, guest_copy_of(&req, sizeof(req))),
+                     0);
     host_guest_fault(&area->time[2], 8, HOST_FAULT_WRITE); /* the copy ends there */
     assert_false(vcpu_runstate_copy_to_guest(v));
     assert_true(area->state_entry_time & XEN_RUNSTATE_UPDATE);
@@ -315,10 +334,12 @@ TEST(nmi_time_area_and_physical_id)
     assert_int_equal(op_at(VCPUOP_send_nmi, 0, 0), 0);
     assert_int_equal(nmis, 1);
     req.addr.p = 0xffff87ffffffffffULL;
-    assert_int_equal(op(VCPUOP_register_vcpu_time_memory_area, 0, guest_copy_of(&req, sizeof(req))), -EFAULT);
+    assert_int_equal(op(VCPUOP_register_vcpu_time_memory_area, 0, guest_copy_of(&req, sizeof(req))),
+                     -EFAULT);
     assert_int_equal(time_changes, 0);
     req.addr.p = host_gva(id);
-    assert_int_equal(op(VCPUOP_register_vcpu_time_memory_area, 0, guest_copy_of(&req, sizeof(req))), 0);
+    assert_int_equal(op(VCPUOP_register_vcpu_time_memory_area, 0, guest_copy_of(&req, sizeof(req))),
+                     0);
     assert_int_equal(time_changes, 1);
     assert_int_equal(v->time_gva, req.addr.p);
     assert_int_equal(op(VCPUOP_get_physid, 0, id), -EINVAL); /* not pinned */
@@ -329,7 +350,8 @@ TEST(nmi_time_area_and_physical_id)
 }
 
 TEST_RUN(start, NULL, T(ids_beyond_the_last_vcpu_do_not_exist_whatever_is_asked),
-         T(a_vcpu_is_initialised_once_and_then_brought_up), T(a_vcpu_without_a_place_for_events_is_not_initialised),
+         T(a_vcpu_is_initialised_once_and_then_brought_up),
+         T(a_vcpu_without_a_place_for_events_is_not_initialised),
          T(taking_the_last_vcpu_down_ends_the_domain), T(a_single_shot_fires_once_at_its_time),
          T(a_deadline_in_the_past_fires_at_once_unless_the_future_was_asked_for),
          T(a_single_shot_is_ones_own_and_can_be_stopped), T(set_timer_op_sets_the_same_timer),

@@ -1,4 +1,7 @@
-/* Names of frames on the host: a PV guest's, whose number for a frame is the machine's; and a short map of the machine. */
+/*
+ * Names of frames on the host: a PV guest's, whose number for a frame is the machine's; and a short
+ * map of the machine.
+ */
 #include "core/memory_arch.h"
 #include <lodge/errno.h>
 #include "core/guest.h"
@@ -34,7 +37,8 @@ int memory_arch_unname(struct domain *d, struct frame *f)
 
 bool memory_arch_unused(const struct frame *f)
 {
-    return (__atomic_load_n(&f->count, __ATOMIC_ACQUIRE) & FRAME_COUNT_MASK) == 2; /* the owner's and the caller's */
+    return (__atomic_load_n(&f->count, __ATOMIC_ACQUIRE) & FRAME_COUNT_MASK) ==
+           2; /* the owner's and the caller's */
 }
 
 uint64_t memory_arch_max_gfn(const struct domain *d)

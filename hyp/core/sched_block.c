@@ -1,0 +1,49 @@
+/* A vCPU waits of its own will: blocks until an event, or lets others go first. */
+#include <lodge/shared.h>
+#include "core/evtchn.h"
+#include "core/sched_private.h"
+
+void vcpu_block(void)
+{
+    struct vcpu *v = current;
+
+    shared_write(&v->info->evtchn_upcall_mask, 0);
+    /*
+     * Blocked first, then look: an event that comes in between finds the flag and clears it. The
+     * atomic operation is a full barrier; it pairs with the one that sets evtchn_upcall_pending
+     * before vcpu_unblock().
+     */
+    __atomic_fetch_or(&v->pause_flags, 1U << VCPU_BLOCKED, __ATOMIC_SEQ_CST);
+    if (vcpu_event_pending(v)) {
+        __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
+    } else {
+        softirq_raise(SOFTIRQ_SCHED);
+    }
+}
+
+void vcpu_unblock(struct vcpu *v)
+{
+    uint32_t old = __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
+
+    if (!(old & 1U << VCPU_BLOCKED)) {
+        return;
+    }
+    if (unlikely(v->poll_evtchn)) {
+        /* SCHEDOP_poll ends with any wake-up. */
+        __atomic_store_n(&v->poll_evtchn, 0, __ATOMIC_RELAXED);
+        __atomic_fetch_and(&v->domain->poll_mask[v->id / 64], ~(1ULL << (v->id % 64)),
+                           __ATOMIC_SEQ_CST);
+    }
+    vcpu_wake(v);
+}
+
+void vcpu_yield(void)
+{
+    struct vcpu *v = current;
+    unsigned long flags;
+    struct sched_cpu *s = sched_lock(v, &flags);
+
+    v->sched.yielding = true;
+    sched_unlock(s, flags);
+    softirq_raise(SOFTIRQ_SCHED);
+}
