@@ -44,10 +44,19 @@ static uint64_t page_up(uint64_t v)
     return ROUND_UP(v, PAGE_SIZE);
 }
 
+/*
+ * What the ELF file calls physical address PADDR_OFFSET is pfn 0, and mapped at VIRT_BASE:
+ * public/elfnote.h. Some kernels state virtual addresses as physical ones.
+ */
+static uint64_t paddr_offset(const struct dom0_kernel *k)
+{
+    return k->notes.paddr_offset == XEN_NOTE_UNSET ? 0 : k->notes.paddr_offset;
+}
+
 /* How many page tables the mapping needs depends on where it ends, and that on how many there are: try. */
 static void layout_make(struct layout *l, const struct dom0_kernel *k, uint64_t nr_pages, uint64_t initrd_bytes)
 {
-    uint64_t offset = k->notes.paddr_offset == XEN_NOTE_UNSET ? 0 : k->notes.paddr_offset;
+    uint64_t offset = paddr_offset(k), kernel_bytes = k->elf.paddr_end - offset;
     uint64_t at;
 
     memset(l, 0, sizeof(*l));
@@ -58,7 +67,11 @@ static void layout_make(struct layout *l, const struct dom0_kernel *k, uint64_t 
     if (k->elf.paddr_start < offset || l->base & ~PAGE_MASK || (l->p2m_apart && k->notes.init_p2m & (SUPERPAGE - 1))) {
         stop("domain 0 kernel: VIRT_BASE, PADDR_OFFSET or INIT_P2M in its ELF notes do not fit its segments");
     }
-    at = l->kernel_end = page_up(l->base + (k->elf.paddr_end - offset));
+    if (kernel_bytes > nr_pages << PAGE_SHIFT) {
+        stop("domain 0: %lu MiB of memory is too little: the kernel's segments reach to %lu MiB (see dom0_mem=)",
+             (unsigned long)(nr_pages >> (20 - PAGE_SHIFT)), (unsigned long)(kernel_bytes >> 20));
+    }
+    at = l->kernel_end = page_up(l->base + kernel_bytes);
     if (!k->notes.mod_start_pfn && initrd_bytes) {
         l->initrd = at;
         at = page_up(at + initrd_bytes);
@@ -96,7 +109,7 @@ static uint64_t pfn_of(const struct layout *l, uint64_t va)
 
 static void kernel_load(const struct layout *l, const struct dom0_kernel *k)
 {
-    uint64_t offset = k->notes.paddr_offset == XEN_NOTE_UNSET ? 0 : k->notes.paddr_offset;
+    uint64_t offset = paddr_offset(k);
 
     for (unsigned int i = 0; i < k->elf.nr_segments; i++) {
         const struct elf_segment *s = &k->elf.segments[i];
@@ -277,7 +290,7 @@ void dom0_create(void)
 
     kernel_load(&l, &k);
     log_info("domain 0: kernel %lx-%lx, entry %lx, start info %lx, page tables %lx, stack %lx, end %lx",
-             (unsigned long)l.base + k.elf.paddr_start, (unsigned long)l.kernel_end, (unsigned long)k.notes.entry,
+             (unsigned long)(l.base + k.elf.paddr_start - paddr_offset(&k)), (unsigned long)l.kernel_end, (unsigned long)k.notes.entry,
              (unsigned long)l.start_info, (unsigned long)l.tables, (unsigned long)l.stack, (unsigned long)l.end);
 
     tables_pfn = pfn_of(&l, l.tables);
