@@ -87,10 +87,11 @@ static uint16_t selector_save(unsigned int which)
     return sel;
 }
 
-/* A selector that the guest's tables no longer allow becomes NUL. */
+/* A selector that the guest's tables no longer allow becomes NUL: false. */
 #define SELECTOR_LOAD(reg, sel)                                                                    \
-    do {                                                                                           \
-        uint32_t value_ = (sel);                                                                   \
+    ({                                                                                             \
+        uint32_t wanted_ = (sel), value_ = wanted_;                                                \
+                                                                                                   \
         __asm__ volatile("1: mov %0, %%" reg "\n"                                                  \
                          "2:\n"                                                                    \
                          ".pushsection .text.fixup, \"ax\"\n"                                      \
@@ -98,7 +99,8 @@ static uint16_t selector_save(unsigned int which)
                          "   jmp 1b\n"                                                             \
                          ".popsection\n" EXTABLE("1b", "3b")                                       \
                          : "+r"(value_));                                                          \
-    } while (0)
+        value_ == wanted_;                                                                         \
+    })
 
 static void context_save(struct vcpu *v)
 {
@@ -118,27 +120,31 @@ static void context_save(struct vcpu *v)
     fpu_save(v->arch.fpu);
 }
 
-/* Loading a selector sets the base from the table: bases follow. */
-static void segments_load(struct vcpu *v)
+/* Loading a selector sets the base from the table: bases follow. false: not all could be loaded. */
+static bool segments_load(struct vcpu *v)
 {
     const struct cpu_user_regs *regs = &v->arch.regs;
+    bool ok = SELECTOR_LOAD("ds", regs->ds);
 
-    SELECTOR_LOAD("ds", regs->ds);
-    SELECTOR_LOAD("es", regs->es);
-    SELECTOR_LOAD("fs", regs->fs);
-    SELECTOR_LOAD("gs", regs->gs);
+    ok &= SELECTOR_LOAD("es", regs->es);
+    ok &= SELECTOR_LOAD("fs", regs->fs);
+    ok &= SELECTOR_LOAD("gs", regs->gs);
     wrmsr(MSR_FS_BASE, v->arch.fs_base);
     wrmsr(MSR_GS_BASE, v->arch.kernel_mode ? v->arch.gs_base_kernel : v->arch.gs_base_user);
     wrmsr(MSR_GS_BASE_SHADOW, v->arch.kernel_mode ? v->arch.gs_base_user : v->arch.gs_base_kernel);
+    return ok;
 }
 
-static void context_load(struct vcpu *v, unsigned int cpu)
+/* false: the guest's failsafe callback is to be told that a selector was lost. */
+static bool context_load(struct vcpu *v, unsigned int cpu)
 {
+    bool ok;
+
     *guest_regs() = v->arch.regs;
     pv_descriptors_load(v, cpu);
     /* The kernel's tables: what we write for the guest below lies in its kernel's memory. */
     write_cr3_flush(v->arch.cr3_kernel);
-    segments_load(v);
+    ok = segments_load(v);
     if (fpu_host.has_xsave) {
         fpu_set_xcr0(v->arch.xcr0);
     }
@@ -152,12 +158,14 @@ static void context_load(struct vcpu *v, unsigned int cpu)
     if (!v->arch.kernel_mode) {
         write_cr3(v->arch.cr3_user);
     }
+    return ok;
 }
 
 void vcpu_arch_switch(struct vcpu *prev, struct vcpu *next)
 {
     unsigned int cpu = arch_cpu_id();
     struct domain *from = prev->domain, *to = next->domain;
+    bool ok = true;
 
     if (!prev->is_idle) {
         context_save(prev);
@@ -169,12 +177,15 @@ void vcpu_arch_switch(struct vcpu *prev, struct vcpu *next)
         write_cr3_flush(virt_to_maddr(hyp_l4));
     } else {
         __atomic_fetch_or(&to->arch.dirty_cpus[cpu / 64], 1ULL << (cpu % 64), __ATOMIC_SEQ_CST);
-        context_load(next, cpu);
+        ok = context_load(next, cpu);
     }
     if (!prev->is_idle && from != to) { /* nothing of its translations is left in this CPU */
         __atomic_fetch_and(&from->arch.dirty_cpus[cpu / 64], ~(1ULL << (cpu % 64)), __ATOMIC_SEQ_CST);
     }
     sched_context_saved(prev);
+    if (unlikely(!ok)) {
+        pv_inject_failsafe();
+    }
     stack_reset_and_jump(next->is_idle ? idle_loop : guest_return);
 }
 
