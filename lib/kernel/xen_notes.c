@@ -6,7 +6,8 @@
 #include <xen/elfnote.h>
 #include <xen/features.h>
 
-#define NOTE_ALIGN 4
+#define NOTE_ALIGN       4
+#define KERNEL_MAX_PADDR (1ULL << 40)
 
 struct note_header {
     uint32_t name_size, desc_size, type;
@@ -21,6 +22,7 @@ static const struct {
     { "auto_translated_physmap", XENFEAT_auto_translated_physmap },
     { "supervisor_mode_kernel", XENFEAT_supervisor_mode_kernel },
     { "pae_pgdir_above_4gb", XENFEAT_pae_pgdir_above_4gb },
+    { "hvm_callback_vector", XENFEAT_hvm_callback_vector },
     { "dom0", XENFEAT_dom0 },
 };
 
@@ -41,8 +43,23 @@ static void string(char *to, size_t room, const uint8_t *desc, uint32_t size)
     to[n] = '\0';
 }
 
-/* "!writable_page_tables|pae_pgdir_above_4gb", with or without a final NUL. Names we do not know are not our concern. */
-static void features(struct xen_notes *out, const char *text, uint32_t size)
+static bool feature(struct xen_notes *out, const char *name, uint32_t len, bool required)
+{
+    for (unsigned int i = 0; i < ARRAY_SIZE(feature_names); i++) {
+        if (strlen(feature_names[i].name) == len && !memcmp(feature_names[i].name, name, len)) {
+            out->supported[0] |= 1U << feature_names[i].bit;
+            out->required[0] |= (uint32_t)required << feature_names[i].bit;
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * "!writable_page_tables|pae_pgdir_above_4gb", with or without a final NUL. A name that we do not
+ * know is no concern of ours, unless the kernel cannot do without.
+ */
+static int features(struct xen_notes *out, const char *text, uint32_t size, const char **why)
 {
     uint32_t at = 0;
 
@@ -53,17 +70,17 @@ static void features(struct xen_notes *out, const char *text, uint32_t size)
         while (end < size && text[end] && text[end] != '|') {
             end++;
         }
-        for (unsigned int i = 0; i < ARRAY_SIZE(feature_names); i++) {
-            if (strlen(feature_names[i].name) == end - start && !memcmp(feature_names[i].name, text + start, end - start)) {
-                out->supported[0] |= 1U << feature_names[i].bit;
-                out->required[0] |= (uint32_t)required << feature_names[i].bit;
-            }
+        if (!feature(out, text + start, end - start, required) && required) {
+            *why = "its ELF notes require a feature that nobody knows";
+            return -EINVAL;
         }
         at = end + (end < size && text[end] == '|');
     }
+    return 0;
 }
 
-static void note(struct xen_notes *out, uint32_t type, const uint8_t *desc, uint32_t size)
+static int note(struct xen_notes *out, uint32_t type, const uint8_t *desc, uint32_t size,
+                const char **why)
 {
     out->found = true;
     switch (type) {
@@ -96,8 +113,7 @@ static void note(struct xen_notes *out, uint32_t type, const uint8_t *desc, uint
         out->supported[0] |= (uint32_t)number(desc, size);
         break;
     case XEN_ELFNOTE_FEATURES:
-        features(out, (const char *)desc, size);
-        break;
+        return features(out, (const char *)desc, size, why);
     case XEN_ELFNOTE_GUEST_OS:
         string(out->guest_os, sizeof(out->guest_os), desc, size);
         break;
@@ -105,33 +121,58 @@ static void note(struct xen_notes *out, uint32_t type, const uint8_t *desc, uint
         string(out->xen_version, sizeof(out->xen_version), desc, size);
         break;
     }
+    return 0;
+}
+
+static int notes_read(const struct elf_notes *notes, struct xen_notes *out, const char **why)
+{
+    const uint8_t *data = notes->data;
+    uint64_t at = 0;
+
+    while (range_within(at, sizeof(struct note_header), notes->size)) {
+        struct note_header h;
+        uint64_t name, desc;
+        int rc;
+
+        memcpy(&h, data + at, sizeof(h));
+        name = at + sizeof(h);
+        desc = ROUND_UP(name + h.name_size, NOTE_ALIGN);
+        if (!range_within(desc, h.desc_size, notes->size)) {
+            *why = "an ELF note reaches beyond its section";
+            return -EINVAL;
+        }
+        if (h.name_size == 4 && !memcmp(data + name, "Xen", 4)) {
+            rc = note(out, h.type, data + desc, h.desc_size, why);
+            if (rc) {
+                return rc;
+            }
+        }
+        at = ROUND_UP(desc + h.desc_size, NOTE_ALIGN);
+    }
+    return 0;
+}
+
+/* Where the segments go: no farther than a kernel could be. */
+static int place_check(const struct elf_image *elf, const struct xen_notes *notes, const char **why)
+{
+    uint64_t offset = notes->paddr_offset == XEN_NOTE_UNSET ? 0 : notes->paddr_offset;
+
+    if (elf->paddr_start < offset || elf->paddr_end - offset > KERNEL_MAX_PADDR) {
+        *why = "its segments do not lie where PADDR_OFFSET in its ELF notes says";
+        return -EINVAL;
+    }
+    return 0;
 }
 
 int xen_notes_parse(const struct elf_image *elf, struct xen_notes *out, const char **why)
 {
+    int rc = 0;
+
     memset(out, 0, sizeof(*out));
-    out->entry = out->virt_base = out->paddr_offset = out->hypercall_page = out->init_p2m = out->phys32_entry =
-        XEN_NOTE_UNSET;
-    for (unsigned int i = 0; i < elf->nr_notes; i++) {
-        const uint8_t *data = elf->notes[i].data;
-        uint64_t size = elf->notes[i].size, at = 0;
-
-        while (range_within(at, sizeof(struct note_header), size)) {
-            struct note_header h;
-            uint64_t name, desc;
-
-            memcpy(&h, data + at, sizeof(h));
-            name = at + sizeof(h);
-            desc = ROUND_UP(name + h.name_size, NOTE_ALIGN);
-            if (!range_within(desc, h.desc_size, size)) {
-                *why = "an ELF note reaches beyond its section";
-                return -EINVAL;
-            }
-            if (h.name_size == 4 && !memcmp(data + name, "Xen", 4)) {
-                note(out, h.type, data + desc, h.desc_size);
-            }
-            at = ROUND_UP(desc + h.desc_size, NOTE_ALIGN);
-        }
+    out->entry = out->virt_base = out->paddr_offset = XEN_NOTE_UNSET;
+    out->hypercall_page = out->init_p2m = out->phys32_entry = XEN_NOTE_UNSET;
+    for (unsigned int i = 0; i < elf->nr_notes && !rc; i++) {
+        rc = notes_read(&elf->notes[i], out, why);
     }
-    return 0;
+    return rc || !out->found ? rc : place_check(elf, out, why);
 }
