@@ -162,6 +162,22 @@ static int run(struct vcpu *v, uint64_t *gva, unsigned int *todo, struct domain 
     }
 }
 
+/* What a kernel does most: one entry of an L1 table of its own, without the machinery for more. -EAGAIN: not that. */
+static long update_one(struct vcpu *v, uint64_t gva)
+{
+    uint64_t request, value;
+
+    if (unlikely(!guest_address_ok(gva)) || unlikely(!guest_get_u64(gva, &request)) ||
+        unlikely(!guest_get_u64(gva + 8, &value))) {
+        return -EFAULT;
+    }
+    if (unlikely(request & 5)) { /* neither MMU_NORMAL_PT_UPDATE nor MMU_PT_UPDATE_PRESERVE_AD, or not aligned */
+        return -EAGAIN;
+    }
+    return pt_update_own_l1(v, maddr_to_mfn(MADDR(request)), (request & ~PAGE_MASK) / 8, value, v->domain,
+                            request & MMU_PT_UPDATE_PRESERVE_AD);
+}
+
 /* foreign: low half whose frames entries may name; high half, if not 0, whose tables they are, plus one. */
 long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, uint64_t foreign, uint64_t a5)
 {
@@ -174,6 +190,12 @@ long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, u
     (void)a5;
     if (unlikely(old_table_finish(v))) {
         return hypercall_continue(4, ARGS(gva, count_arg, done_gva, foreign));
+    }
+    if (likely((uint32_t)count_arg == 1 && !done_gva && (uint32_t)foreign == DOMID_SELF)) {
+        rc = update_one(v, gva);
+        if (likely(rc != -EAGAIN)) {
+            return rc;
+        }
     }
     if (unlikely((uint32_t)count_arg == MMU_UPDATE_PREEMPTED && !gva)) {
         return (int)foreign; /* only the old table was left to do: this is the answer */
@@ -248,19 +270,21 @@ static int flush_after(struct vcpu *v, uint64_t va, uint64_t flags)
 
 static long va_mapping(struct vcpu *v, uint64_t va, uint64_t value, uint64_t flags, struct domain *pg_owner)
 {
-    struct pt_change c = { .v = v, .pt_owner = v->domain, .pg_owner = pg_owner };
-    struct frame *table;
-    unsigned int index;
+    mfn_t table;
     long rc;
 
-    table = pt_find_l1(v, va, &index);
-    if (unlikely(!table)) {
+    if (unlikely(old_table_finish(v))) {
+        return hypercall_continue(0, NULL);
+    }
+    if (unlikely(!pt_find_l1_mfn(v, va, &table))) {
         return -EINVAL;
     }
     /* What was found may be a table no more, or one of another level by now: then nothing happens. */
-    rc = (type_word(table) & TYPE_MASK) == TYPE_L1 ? pt_update(&c, table, index, value) : -EINVAL;
-    frame_put(table);
-    return rc ? rc : flush_after(v, va, flags);
+    rc = pt_update_own_l1(v, table, pt_index(va, 1), value, pg_owner, false);
+    if (unlikely(rc)) {
+        return rc == -EAGAIN ? -EINVAL : rc;
+    }
+    return flags ? flush_after(v, va, flags) : 0;
 }
 
 long hypercall_update_va_mapping(uint64_t va, uint64_t value, uint64_t flags, uint64_t a4, uint64_t a5)

@@ -26,10 +26,20 @@ static int table_get(struct vcpu *v, struct frame *f, uint64_t type)
     return rc;
 }
 
+static int root_get(struct vcpu *v, struct frame *f)
+{
+    int rc = type_get_quick(f, TYPE_L4); /* mostly pinned, so in use */
+
+    if (unlikely(rc && rc != -ERESTART) && type_word(f) & TYPE_PARTIAL) {
+        old_table_leave(v, f);
+    }
+    return rc;
+}
+
 /* Both references of a table go. */
 static void table_put(struct vcpu *v, struct frame *f)
 {
-    if (type_put(f, true)) {
+    if (unlikely(type_put_quick(f))) {
         old_table_leave(v, f);
     }
     frame_put(f);
@@ -85,7 +95,7 @@ int pv_set_kernel_root(struct vcpu *v, mfn_t mfn)
         if (!frame_valid(mfn) || !frame_get(frame_of(mfn), v->domain)) {
             return -EINVAL;
         }
-        rc = table_get(v, frame_of(mfn), TYPE_L4);
+        rc = root_get(v, frame_of(mfn));
         if (rc) {
             frame_put(frame_of(mfn));
             return rc;
@@ -115,7 +125,7 @@ int pv_set_user_root(struct vcpu *v, uint64_t mfn)
         if (!frame_valid(new) || !frame_get(frame_of(new), v->domain)) {
             return -EINVAL;
         }
-        rc = table_get(v, frame_of(new), TYPE_L4);
+        rc = root_get(v, frame_of(new));
         if (rc) {
             frame_put(frame_of(new));
             return rc;
@@ -224,18 +234,6 @@ static int op_flush_cache(struct domain *d, bool everywhere)
 static int run_own(struct vcpu *v, const struct mmuext_op *op)
 {
     switch (op->cmd) {
-    case MMUEXT_NEW_BASEPTR:
-        return pv_set_kernel_root(v, MFN(op->arg1.mfn));
-    case MMUEXT_NEW_USER_BASEPTR:
-        return pv_set_user_root(v, op->arg1.mfn);
-    case MMUEXT_TLB_FLUSH_LOCAL:
-        flush_tlb_local();
-        return 0;
-    case MMUEXT_INVLPG_LOCAL:
-        if (guest_address_ok(op->arg1.linear_addr)) {
-            invlpg(op->arg1.linear_addr);
-        }
-        return 0;
     case MMUEXT_TLB_FLUSH_MULTI:
     case MMUEXT_INVLPG_MULTI:
     case MMUEXT_TLB_FLUSH_ALL:
@@ -250,6 +248,28 @@ static int run_own(struct vcpu *v, const struct mmuext_op *op)
     default:
         return -ENOSYS;
     }
+}
+
+/* What context switches and changed mappings need, asked for first. -EAGAIN: something else. */
+static ALWAYS_INLINE int run_hot(struct vcpu *v, const struct mmuext_op *op)
+{
+    if (op->cmd == MMUEXT_INVLPG_LOCAL) {
+        if (guest_address_ok(op->arg1.linear_addr)) {
+            invlpg(op->arg1.linear_addr);
+        }
+        return 0;
+    }
+    if (op->cmd == MMUEXT_TLB_FLUSH_LOCAL) {
+        flush_tlb_local();
+        return 0;
+    }
+    if (op->cmd == MMUEXT_NEW_BASEPTR) {
+        return pv_set_kernel_root(v, MFN(op->arg1.mfn));
+    }
+    if (op->cmd == MMUEXT_NEW_USER_BASEPTR) {
+        return pv_set_user_root(v, op->arg1.mfn);
+    }
+    return -EAGAIN;
 }
 
 static int run_one(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
@@ -275,6 +295,18 @@ static int run_one(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
         }
         return d == v->domain ? run_own(v, op) : -EPERM;
     }
+}
+
+static ALWAYS_INLINE bool op_read(struct mmuext_op *op, uint64_t gva)
+{
+    uint64_t words[sizeof(*op) / sizeof(uint64_t)];
+
+    BUILD_ASSERT(sizeof(*op) == 24);
+    if (!guest_get_u64(gva, &words[0]) || !guest_get_u64(gva + 8, &words[1]) || !guest_get_u64(gva + 16, &words[2])) {
+        return false;
+    }
+    __builtin_memcpy(op, words, sizeof(*op));
+    return true;
 }
 
 long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, uint64_t foreign, uint64_t a5)
@@ -311,11 +343,14 @@ long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, ui
             rc = -ERESTART;
             break;
         }
-        if (guest_copy_from(&op, gva, sizeof(op))) {
+        if (unlikely(!op_read(&op, gva))) {
             rc = -EFAULT;
             break;
         }
-        rc = run_one(v, d, &op);
+        rc = likely(d == v->domain) ? run_hot(v, &op) : -EAGAIN;
+        if (rc == -EAGAIN) {
+            rc = run_one(v, d, &op);
+        }
         if (rc) {
             break;
         }

@@ -101,21 +101,64 @@ int pt_update_l1_cmpxchg(const struct pt_change *c, struct frame *table, unsigne
     return rc;
 }
 
-bool pt_read_l1e(const struct vcpu *v, uint64_t va, uint64_t *entry)
+/*
+ * Down to the entry of a level. A table may be freed and become anything while it is read: so its entries are read as a
+ * guest's memory is.
+ */
+static ALWAYS_INLINE bool walk(const struct vcpu *v, uint64_t va, unsigned int last_shift, uint64_t *entry)
 {
     uint64_t e = v->arch.kernel_mode ? v->arch.cr3_kernel : v->arch.cr3_user;
 
-    if ((va >> 43) == HOLE_TOP_BITS) {
+    if (unlikely((va >> 43) == HOLE_TOP_BITS)) {
         return false;
     }
-    /* A table may be freed and become anything while it is read: so its entries are read as a guest's memory is. */
-    for (unsigned int shift = 39; shift >= PAGE_SHIFT; shift -= 9) {
-        if (!guest_get_u64(DIRECTMAP_START + (e & PTE_ADDR) + (va >> shift & (ENTRIES - 1)) * 8, &e) || !(e & PTE_P)) {
+    for (unsigned int shift = 39; shift >= last_shift; shift -= 9) {
+        if (unlikely(!guest_get_u64(DIRECTMAP_START + (e & PTE_ADDR) + (va >> shift & (ENTRIES - 1)) * 8, &e)) ||
+            unlikely(!(e & PTE_P))) {
             return false;
         }
     }
     *entry = e;
     return true;
+}
+
+bool pt_read_l1e(const struct vcpu *v, uint64_t va, uint64_t *entry)
+{
+    return walk(v, va, PAGE_SHIFT, entry);
+}
+
+bool pt_find_l1_mfn(const struct vcpu *v, uint64_t va, mfn_t *table)
+{
+    uint64_t entry;
+
+    if (!walk(v, va, PAGE_SHIFT + 9, &entry)) {
+        return false;
+    }
+    *table = pte_mfn(entry);
+    return true;
+}
+
+int pt_update_own_l1(struct vcpu *v, mfn_t table, unsigned int index, uint64_t entry, struct domain *pg_owner,
+                     bool preserve_ad)
+{
+    struct frame *f;
+    int rc = -EAGAIN;
+
+    if (unlikely(!frame_valid(table)) || unlikely(!frame_get(frame_of(table), v->domain))) {
+        return -EAGAIN;
+    }
+    f = frame_of(table);
+    if (likely((type_word(f) & TYPE_MASK) == TYPE_L1) && likely(type_lock_table(f))) {
+        /* It may have become a table of another level between the two. */
+        if (likely((type_word(f) & TYPE_MASK) == TYPE_L1)) {
+            rc = l1e_update((uint64_t *)arch_map_frame(table) + index, entry, v->domain, pg_owner, preserve_ad);
+        }
+        if (unlikely(type_unlock_table(f))) {
+            old_table_leave(v, f);
+        }
+    }
+    frame_put(f);
+    return rc;
 }
 
 struct frame *pt_find_l1(struct vcpu *v, uint64_t va, unsigned int *index)

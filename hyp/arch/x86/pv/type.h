@@ -66,6 +66,32 @@ static inline MUST_CHECK bool type_get_writable(struct frame *f)
 /* Drop one. -ERESTART (only if preemptible): the frame is partial now; the reference is gone, type_abandon() finishes it. */
 int type_put(struct frame *f, bool preemptible) MUST_CHECK;
 void type_put_now(struct frame *f); /* types other than tables, and tables of level 1 */
+/* Any type that is in use already, inline; else the general way. */
+static inline MUST_CHECK int type_get_quick(struct frame *f, uint64_t type)
+{
+    uint64_t x = type_word(f);
+
+    while (likely((x & (TYPE_MASK | TYPE_VALIDATED)) == (type | TYPE_VALIDATED) && x & TYPE_COUNT_MASK)) {
+        if (likely(__atomic_compare_exchange_n(&f->type, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))) {
+            return 0;
+        }
+    }
+    return type_get(f, type, true);
+}
+
+/* Any reference but the last, inline. */
+static inline MUST_CHECK int type_put_quick(struct frame *f)
+{
+    uint64_t x = type_word(f);
+
+    while (likely((x & TYPE_COUNT_MASK) > 1)) {
+        if (likely(__atomic_compare_exchange_n(&f->type, &x, x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))) {
+            return 0;
+        }
+    }
+    return type_put(f, true);
+}
+
 static inline void type_put_writable(struct frame *f)
 {
     uint64_t x = type_word(f);
