@@ -38,7 +38,7 @@ def boot_checks(hypervisor, shape):
     """A whole run: boot, the checks of tests/image/checks, power-off."""
     artifacts.require_memory(shape.memory)
     with Machine(hypervisor, mode="check", **shape._asdict()) as machine:
-        machine.expect("lodge: init", timeout=180)
+        machine.expect("lodge: init", timeout=90 + 45 * shape.cpus)
         machine.expect("lodge: done", timeout=120)
         machine.expect_exit(timeout=60)
         return machine

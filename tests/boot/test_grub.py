@@ -10,7 +10,8 @@ import subprocess
 
 import pytest
 
-from lib import artifacts, machine
+from lib import artifacts
+from lib.machine import Machine
 
 # What Debian's 20_linux_xen writes, for each of the protocols.
 COMMANDS = {
@@ -32,7 +33,7 @@ boot
 
 
 @pytest.fixture
-def grub(tmp_path, monkeypatch):
+def grub(tmp_path):
     """Makes machines that boot from a CD: grub(protocol, hypervisor's words, kernel's words)."""
     if not shutil.which("grub-mkrescue") or not shutil.which("xorriso"):
         raise artifacts.Unavailable("no grub-mkrescue here (packages grub-common, grub-pc-bin, xorriso)")
@@ -46,9 +47,7 @@ def grub(tmp_path, monkeypatch):
         (root / "boot/grub/grub.cfg").write_text(configuration(protocol, words, kernel_words))
         subprocess.run(["grub-mkrescue", "-o", tmp_path / "cd.iso", root], check=True,
                        capture_output=True)
-        monkeypatch.setattr(machine, "boot_arguments",
-                            lambda *_: ["-cdrom", str(tmp_path / "cd.iso"), "-boot", "d"])
-        return machine.Machine(artifacts.UNDER_TEST, **options)
+        return Machine(artifacts.UNDER_TEST, cdrom=tmp_path / "cd.iso", **options)
 
     return start
 
@@ -58,7 +57,7 @@ def test_grub_boots_dom0(grub, protocol):
     words = "console=com1 com1=115200,8n1"
     kernel_words = "console=hvc0 panic=-1 lodge.mode=wait"
     with grub(protocol, words, kernel_words, cpus=2, memory="1G") as vm:
-        said = vm.expect(r"Kernel command line: ([^\r\n]*)", timeout=180)[1]
+        said = vm.expect(r"Kernel command line: ([^\r\n]*)\r", timeout=180)[1]
         assert "placeholder" not in said or artifacts.UNDER_TEST == "xen"
         assert said.endswith(kernel_words)
         vm.expect("lodge: init", timeout=180)

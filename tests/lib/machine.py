@@ -112,12 +112,12 @@ class Machine:
 
     def expect_silence(self, seconds):
         """The machine says nothing more and is not reset for so long: it halted."""
-        self._process.expect([r"\n", pexpect.TIMEOUT], timeout=2)
-        try:
-            self._process.expect([r".", pexpect.EOF], timeout=seconds)
-        except pexpect.TIMEOUT:
-            return
-        raise self.error("machine did not halt")
+        deadline = time.time() + 60
+        while time.time() < deadline:
+            if self._process.expect([r".", pexpect.TIMEOUT, pexpect.EOF], timeout=seconds) != 0:
+                break
+        if not self._process.isalive() or time.time() >= deadline:
+            raise self.error("machine did not halt")
 
     def send(self, text):
         """Type on the console."""
