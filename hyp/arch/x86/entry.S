@@ -227,8 +227,29 @@ hypercall_general:
         call    *(%r11, %rax, 8)
 1:      cmp     $NEG_ERESTART, %eax
         je      guest_return_check              /* the frame already says how to repeat it */
+        cli
+        mov     CPUINFO_softirq_bits(%rsp), %rcx
+        mov     CPUINFO_vcpu(%rsp), %rdx
         mov     %rax, UREGS_rax(%rsp)
-        jmp     guest_return_check
+        cmpl    $0, (%rcx)
+        mov     VCPU_info(%rdx), %rcx
+        jne     guest_return_check
+        cmpb    $0, VCPU_nmi_state(%rdx)
+        jne     guest_return_check
+        cmpb    $0, INFO_pending(%rcx)
+        mov     UREGS_rip(%rsp), %rcx
+        jne     guest_return_check
+        test    %rcx, %rcx                      /* in the upper half it cannot have left the canonical addresses */
+        jns     guest_return_check
+        mov     UREGS_rflags(%rsp), %r11        /* rbx, rbp, r12 to r15: C has kept them */
+        mov     UREGS_r10(%rsp), %r10
+        mov     UREGS_r9(%rsp), %r9
+        mov     UREGS_r8(%rsp), %r8
+        mov     UREGS_rdx(%rsp), %rdx
+        mov     UREGS_rsi(%rsp), %rsi
+        mov     UREGS_rdi(%rsp), %rdi
+        mov     UREGS_rsp(%rsp), %rsp
+        sysretq
 2:      mov     $NEG_ENOSYS, %rax
         jmp     1b
 END(hypercall_entry)

@@ -27,20 +27,12 @@ fault:
 static ALWAYS_INLINE MUST_CHECK bool guest_get_u64(uint64_t va, uint64_t *v)
 {
     uint64_t value;
-    uint32_t ok = 1;
 
-    __asm__ volatile("1: movq (%[va]), %[value]\n"
-                     "2:\n"
-                     ".pushsection .text.fixup, \"ax\"\n"
-                     "3: xor %[ok], %[ok]\n"
-                     "   xor %k[value], %k[value]\n"
-                     "   jmp 2b\n"
-                     ".popsection\n" EXTABLE("1b", "3b")
-                     : [value] "=&r"(value), [ok] "+r"(ok)
-                     : [va] "r"(va)
-                     : "memory");
+    __asm__ goto("1: movq (%1), %0\n" EXTABLE("1b", "%l[fault]") : "=r"(value) : "r"(va) : "memory" : fault);
     *v = value;
-    return ok;
+    return true;
+fault:
+    return false;
 }
 
 #endif
