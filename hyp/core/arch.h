@@ -53,7 +53,10 @@ void vcpu_arch_kick(struct vcpu *v);
 /* The vCPU's registers, saved and consistent: v is not running, or is current. */
 void vcpu_arch_sync(struct vcpu *v);
 
-/* VCPUOP_initialise's context from the guest, already copied in. -EINVAL and friends as Xen's arch_set_info_guest. */
+/*
+ * VCPUOP_initialise with its argument as the guest gave it. -EFAULT it cannot be read; -EEXIST
+ * v->initialised is set; -EINVAL and friends as Xen's arch_set_info_guest.
+ */
 int vcpu_arch_initialise(struct vcpu *v, uint64_t context_gva) MUST_CHECK;
 
 /* A frame changes hands: clear M2P and what else remembers it. */

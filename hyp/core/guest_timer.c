@@ -59,7 +59,7 @@ void vcpu_timers_fini(struct vcpu *v)
 
 void vcpu_singleshot_set(struct vcpu *v, uint64_t deadline_ns)
 {
-    timer_set(&v->singleshot_timer, deadline_ns);
+    timer_set(&v->singleshot_timer, (int64_t)deadline_ns < 0 ? 0 : deadline_ns);
 }
 
 void vcpu_singleshot_stop(struct vcpu *v)

@@ -14,7 +14,7 @@ struct vcpu;
 void vcpu_timers_init(struct vcpu *v);
 void vcpu_timers_fini(struct vcpu *v);   /* stopped and finished; harmless when repeated */
 
-/* v is the current vCPU. A deadline in the past fires at once. */
+/* v is the current vCPU. A deadline in the past, or negative, fires at once. */
 void vcpu_singleshot_set(struct vcpu *v, uint64_t deadline_ns);
 void vcpu_singleshot_stop(struct vcpu *v);
 /*

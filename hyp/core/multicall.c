@@ -69,7 +69,7 @@ long hypercall_multicall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uin
     struct vcpu *v = current;
     struct hypercall_multi multi;
     enum outcome outcome = GO_ON;
-    uint64_t gva = a1, left = a2, bytes;
+    uint64_t gva = a1, left = (uint32_t)a2; /* the ABI's type: what is above is not looked at */
     long rc = 0;
 
     (void)a3;
@@ -78,8 +78,7 @@ long hypercall_multicall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uin
     if (v->multi) {
         return -EINVAL;
     }
-    if (__builtin_mul_overflow(left, (uint64_t)sizeof(struct multicall_entry), &bytes) ||
-        !guest_range_ok(gva, bytes)) {
+    if (!guest_range_ok(gva, left * sizeof(struct multicall_entry))) {
         return -EFAULT;
     }
     v->multi = &multi;

@@ -117,7 +117,8 @@ TEST(a_list_in_the_hypervisors_hole_or_around_the_end_is_refused)
     entries(1);
     assert_int_equal(MC(0xffff800000000000ULL, 1, 0, 0, 0), -EFAULT);
     assert_int_equal(MC(0xffff800000000000ULL - 32, 1, 0, 0, 0), -EFAULT);
-    assert_int_equal(MC(host_gva(list), ~0ULL, 0, 0, 0), -EFAULT);
+    assert_int_equal(MC(0xffff800000000000ULL - 64, ~0ULL, 0, 0, 0), -EFAULT);
+    assert_int_equal(MC(host_gva(list), 1ULL << 32, 0, 0, 0), 0); /* a count has 32 bits */
     assert_int_equal(MC(~0ULL - 63, 2, 0, 0, 0), -EFAULT);
     assert_int_equal(calls, 0);
 }

@@ -32,7 +32,7 @@ static long op_initialise(struct vcpu *v, void *arg)
     if (__atomic_exchange_n(&v->initialising, true, __ATOMIC_ACQUIRE)) {
         return -EBUSY;
     }
-    rc = v->initialised ? -EEXIST : vcpu_arch_initialise(v, context_gva);
+    rc = vcpu_arch_initialise(v, context_gva);
     if (!rc) {
         v->initialised = true; /* read by VCPUOP_up after the acquire on its lock */
     }
@@ -140,10 +140,7 @@ static long op_set_singleshot_timer(struct vcpu *v, void *arg)
     if (v != current) {
         return -EINVAL;
     }
-    if ((req->flags & VCPU_SSHOTTMR_future) && req->timeout_abs_ns < arch_time_ns()) {
-        return -ETIME;
-    }
-    vcpu_singleshot_set(v, req->timeout_abs_ns);
+    vcpu_singleshot_set(v, req->timeout_abs_ns); /* VCPU_SSHOTTMR_future: as Xen 4.17, no -ETIME */
     return 0;
 }
 

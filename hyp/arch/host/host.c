@@ -192,6 +192,9 @@ void vcpu_arch_sync(struct vcpu *v)
 
 int vcpu_arch_initialise(struct vcpu *v, uint64_t context_gva)
 {
+    if (v->initialised) {
+        return -EEXIST;
+    }
     v->arch.context_gva = context_gva;
     return 0;
 }

@@ -4,8 +4,9 @@
 
 bool guest_range_ok(uint64_t gva, uint64_t n)
 {
-    return guest_address_ok(gva) && gva + n >= gva && (n == 0 || guest_address_ok(gva + n - 1)) &&
-           !(gva < HOLE_START && gva + n > HOLE_START);
+    uint64_t end = gva + n;
+
+    return end >= gva && (gva >= HOLE_END || end <= 1ULL << 47);
 }
 
 /* Words first, then bytes; returns the bytes not copied (at least one of them could not be). */

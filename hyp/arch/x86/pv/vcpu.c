@@ -27,6 +27,7 @@
 #define NR_TRAPS    256
 #define DR6_DEFAULT 0xffff0ff0UL
 #define DR7_DEFAULT 0x400UL
+#define TICK_NS     (10 * NS_PER_MS) /* every PV vCPU has VIRQ_TIMER at 100 Hz until it stops that */
 
 static size_t fpu_object_size(void)
 {
@@ -48,6 +49,7 @@ int vcpu_arch_init(struct vcpu *v)
     v->arch.cr4_guest = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     v->arch.xcr0 = XCR0_X87 | XCR0_SSE;
     pv_set_kernel_stack(v, SEL_GUEST_DATA, 0);
+    v->periodic_period_ns = TICK_NS;
     v->arch.traps = object_alloc_array(NR_TRAPS, sizeof(*v->arch.traps));
     v->arch.fpu = object_alloc(fpu_object_size());
     if (!v->arch.traps || !v->arch.fpu) {
@@ -316,7 +318,7 @@ int vcpu_arch_initialise(struct vcpu *v, uint64_t context_gva)
     }
     rc = guest_copy_from(c, context_gva, sizeof(*c));
     if (!rc) {
-        rc = pv_vcpu_set_context(v, c);
+        rc = v->initialised ? -EEXIST : pv_vcpu_set_context(v, c);
     }
     object_free(c);
     return rc == -ERESTART ? (int)hypercall_continue(0, NULL) : rc;
