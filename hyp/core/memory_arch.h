@@ -10,9 +10,15 @@
 
 /* The domain's frame that it calls gfn (a PV guest: the machine frame), referenced. NULL. */
 struct frame *memory_arch_frame_get(struct domain *d, uint64_t gfn) MUST_CHECK;
-/* 1 << order frames of d from mfn on are called gfn from now on. 0; -EINVAL: no frame can be called so. */
+/*
+ * 1 << order frames of d from mfn on are called gfn from now on. 0; -EINVAL: no frame can be called
+ * so.
+ */
 int memory_arch_name(struct domain *d, uint64_t gfn, mfn_t mfn, unsigned int order) MUST_CHECK;
-/* The frame gets no name any more, and gives up what pins it. 0; -ERESTART: again. The caller holds a reference. */
+/*
+ * The frame gets no name any more, and gives up what pins it. 0; -ERESTART: again. The caller holds
+ * a reference.
+ */
 int memory_arch_unname(struct domain *d, struct frame *f) MUST_CHECK;
 /* Nobody but its owner's allocation, and the caller, has it, and it is no page table. */
 bool memory_arch_unused(const struct frame *f);
@@ -23,7 +29,10 @@ uint64_t memory_arch_max_gfn(const struct domain *d);
 void memory_arch_m2p_mapping(struct xen_machphys_mapping *m);
 bool memory_arch_m2p_extent(unsigned int i, mfn_t *mfn);
 
-/* XENMEM_memory_map, machine_memory_map, set_memory_map. arg_gva: the structure. 0 or -errno, as the ABI has it. */
+/*
+ * XENMEM_memory_map, machine_memory_map, set_memory_map. arg_gva: the structure. 0 or -errno, as
+ * the ABI has it.
+ */
 long memory_arch_map(struct vcpu *caller, uint64_t arg_gva);
 long memory_arch_machine_map(struct vcpu *caller, uint64_t arg_gva);
 long memory_arch_set_map(struct vcpu *caller, uint64_t arg_gva);

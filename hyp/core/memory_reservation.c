@@ -1,0 +1,215 @@
+/*
+ * A domain gets and gives back memory: increase, decrease, populate. Handled an extent at a time;
+ * between two of them the operation may stop, its place kept in the upper bits of the command, and
+ * go on when the hypercall is executed again. Source: public/memory.h, struct
+ * xen_memory_reservation.
+ */
+#include <lodge/errno.h>
+#include <lodge/string.h>
+#include "core/memory_arch.h"
+#include "core/guest.h"
+#include "core/hypercall.h"
+#include "core/memory_private.h"
+#include "core/softirq.h"
+
+#define MAX_EXTENTS (~0ULL >> MEMOP_CMD_BITS)
+
+/*
+ * Largest extent a domain may ask for: 2 MiB, and what fits a device's buffer for the control
+ * domain.
+ */
+#define MAX_ORDER_GUEST   9U
+#define MAX_ORDER_CONTROL FRAME_MAX_ORDER
+
+unsigned int memory_max_order(const struct vcpu *caller)
+{
+    return caller->domain->is_privileged ? MAX_ORDER_CONTROL : MAX_ORDER_GUEST;
+}
+
+unsigned int memory_address_bits(unsigned int mem_flags)
+{
+    unsigned int bits = XENMEMF_get_address_bits(mem_flags);
+
+    return bits ? bits : FRAMES_ANY_ADDRESS;
+}
+
+/* A reservation request, checked. `next` is where it goes on. */
+struct reservation {
+    struct domain *d;
+    uint64_t list_gva, next, nr;
+    unsigned int order, bits;
+};
+
+/*
+ * 0 with a reference on r->d, else what the hypercall answers: the ABI counts extents, so a request
+ * that is refused whole answers how many were done before, and only the lack of a right is an
+ * error.
+ */
+static long reservation_get(struct vcpu *caller, uint64_t start, uint64_t arg_gva,
+                            struct reservation *r, bool *refused)
+{
+    struct xen_memory_reservation req;
+    int rc;
+
+    *refused = true;
+    memset(r, 0, sizeof(*r));
+    if (guest_copy_from(&req, arg_gva, sizeof(req)) || req.nr_extents > MAX_EXTENTS ||
+        start > req.nr_extents || req.extent_order > memory_max_order(caller)) {
+        return (long)start;
+    }
+    r->list_gva = guest_addr(req.extent_start, 0);
+    if (r->list_gva && !guest_range_ok(r->list_gva, req.nr_extents * sizeof(xen_pfn_t))) {
+        return (long)start;
+    }
+    rc = domain_get_target(caller, req.domid, &r->d);
+    if (rc) {
+        return rc == -EPERM ? -EPERM : (long)start;
+    }
+    r->nr = req.nr_extents;
+    r->next = start;
+    r->order = req.extent_order;
+    r->bits = memory_address_bits(req.mem_flags);
+    *refused = false;
+    return 0;
+}
+
+static uint64_t list_at(const struct reservation *r, uint64_t i)
+{
+    return r->list_gva + i * sizeof(xen_pfn_t);
+}
+
+/* New memory is cleared, unless it goes to the domain that may read all memory anyway. */
+static struct frame *extent_alloc(const struct reservation *r)
+{
+    return domain_frames_alloc_flags(r->d, r->order, r->bits,
+                                     r->d->is_privileged ? DOMAIN_FRAMES_UNCLEARED : 0);
+}
+
+static void extent_free(struct frame *f, unsigned int order)
+{
+    for (uint64_t i = 0; i < 1ULL << order; i++) {
+        (void)frame_drop_allocation(&f[i]);
+    }
+}
+
+/* Each step returns 0, -ERESTART (nothing done), or another error: the request ends there. */
+static int step_increase(const struct reservation *r)
+{
+    struct frame *f = extent_alloc(r);
+    uint64_t mfn;
+
+    if (!f) {
+        return -ENOMEM;
+    }
+    mfn = frame_mfn(f).n;
+    if (r->list_gva && guest_copy_to(list_at(r, r->next), &mfn, sizeof(mfn))) {
+        extent_free(f, r->order);
+        return -EFAULT;
+    }
+    return 0;
+}
+
+static int step_populate(const struct reservation *r)
+{
+    uint64_t gfn, mfn;
+    struct frame *f;
+
+    if (guest_copy_from(&gfn, list_at(r, r->next), sizeof(gfn))) {
+        return -EFAULT;
+    }
+    f = extent_alloc(r);
+    if (!f) {
+        return -ENOMEM;
+    }
+    mfn = frame_mfn(f).n;
+    if (memory_arch_name(r->d, gfn, frame_mfn(f), r->order) ||
+        (r->d->is_pv && guest_copy_to(list_at(r, r->next), &mfn, sizeof(mfn)))) {
+        extent_free(f, r->order);
+        return -EFAULT;
+    }
+    return 0;
+}
+
+static int frame_give_back(struct domain *d, uint64_t gfn)
+{
+    struct frame *f = memory_arch_frame_get(d, gfn);
+    int rc;
+
+    if (!f) {
+        return -EINVAL;
+    }
+    rc = frame_shared(f) ? -EINVAL : memory_arch_unname(d, f);
+    if (!rc && !frame_drop_allocation(f)) {
+        rc = -EINVAL; /* given back before */
+    }
+    frame_put(f);
+    return rc;
+}
+
+static int step_decrease(const struct reservation *r)
+{
+    uint64_t gfn;
+
+    if (guest_copy_from(&gfn, list_at(r, r->next), sizeof(gfn))) {
+        return -EFAULT;
+    }
+    for (uint64_t i = 0; i < 1ULL << r->order; i++) {
+        int rc = frame_give_back(r->d, gfn + i);
+
+        if (rc) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static long reservation_run(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva,
+                            int (*step)(const struct reservation *r), bool needs_list)
+{
+    struct reservation r;
+    bool refused;
+    long rc;
+
+    rc = reservation_get(caller, cmd >> MEMOP_CMD_BITS, arg_gva, &r, &refused);
+    if (refused) {
+        return rc;
+    }
+    if (needs_list && !r.list_gva) {
+        rc = (long)r.next;
+        goto out;
+    }
+    for (; r.next < r.nr; r.next++) {
+        int err;
+
+        if (r.next != cmd >> MEMOP_CMD_BITS && preempt_requested()) {
+            rc = -ERESTART;
+            break;
+        }
+        err = step(&r);
+        if (err) {
+            rc = err == -ERESTART ? err : 0;
+            break;
+        }
+    }
+    rc = rc == -ERESTART ? hypercall_continue(
+                               2, ARGS((cmd & MEMOP_CMD_MASK) | r.next << MEMOP_CMD_BITS, arg_gva))
+                         : (long)r.next;
+out:
+    domain_put(r.d);
+    return rc;
+}
+
+long memory_increase_reservation(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
+{
+    return reservation_run(caller, cmd, arg_gva, step_increase, false);
+}
+
+long memory_decrease_reservation(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
+{
+    return reservation_run(caller, cmd, arg_gva, step_decrease, true);
+}
+
+long memory_populate_physmap(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
+{
+    return reservation_run(caller, cmd, arg_gva, step_populate, true);
+}
