@@ -76,7 +76,8 @@ static int reserve(struct rangeset *s, size_t nr)
 }
 
 /* Put `with[0..n)` in the place of ranges [first, last). There is room. */
-static void replace(struct rangeset *s, size_t first, size_t last, const struct range *with, size_t n)
+static void replace(struct rangeset *s, size_t first, size_t last, const struct range *with,
+                    size_t n)
 {
     memmove(&s->ranges[first + n], &s->ranges[last], (s->nr - last) * sizeof(*s->ranges));
     for (size_t i = 0; i < n; i++) {
@@ -160,7 +161,8 @@ bool rangeset_empty(const struct rangeset *s)
     return !s || s->nr == 0;
 }
 
-int rangeset_for_each(const struct rangeset *s, int (*fn)(uint64_t start, uint64_t end, void *arg), void *arg)
+int rangeset_for_each(const struct rangeset *s, int (*fn)(uint64_t start, uint64_t end, void *arg),
+                      void *arg)
 {
     int rc = 0;
 

@@ -132,5 +132,6 @@ TEST(random_changes_agree_with_a_bitmap)
     rangeset_free(s);
 }
 
-TEST_MAIN(T(an_empty_set_contains_nothing), T(adjacent_ranges_become_one), T(removing_the_middle_leaves_both_ends),
-          T(an_empty_range_is_refused), T(without_memory_the_set_stays_as_it_was), T(random_changes_agree_with_a_bitmap))
+TEST_MAIN(T(an_empty_set_contains_nothing), T(adjacent_ranges_become_one),
+          T(removing_the_middle_leaves_both_ends), T(an_empty_range_is_refused),
+          T(without_memory_the_set_stays_as_it_was), T(random_changes_agree_with_a_bitmap))

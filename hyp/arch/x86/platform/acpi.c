@@ -1,6 +1,6 @@
 /*
- * Finds the ACPI tables, checks them, and takes from FADT, HPET and MCFG what the hypervisor uses. The MADT is read in
- * madt.c, sleeping and resetting are in acpi_sleep.c.
+ * Finds the ACPI tables, checks them, and takes from FADT, HPET and MCFG what the hypervisor uses.
+ * The MADT is read in madt.c, sleeping and resetting are in acpi_sleep.c.
  */
 #include "platform/acpi.h"
 
@@ -53,7 +53,8 @@ static bool checksum_ok(const void *p, size_t n)
 
 static bool rsdp_ok(const struct acpi_rsdp *r)
 {
-    return !memcmp(r->signature, "RSD PTR ", sizeof(r->signature)) && checksum_ok(r, ACPI_RSDP_V1_SIZE);
+    return !memcmp(r->signature, "RSD PTR ", sizeof(r->signature)) &&
+           checksum_ok(r, ACPI_RSDP_V1_SIZE);
 }
 
 static uint64_t rsdp_scan(uint64_t start, size_t size)
@@ -82,7 +83,10 @@ static uint64_t rsdp_search(void)
     return at ? at : rsdp_scan(BIOS_START, BIOS_END - BIOS_START);
 }
 
-/* A whole table, whose size is known only once its header is mapped. NULL: unreachable, absurd or corrupt. */
+/*
+ * A whole table, whose size is known only once its header is mapped. NULL: unreachable, absurd or
+ * corrupt.
+ */
 static const struct acpi_header *table_map(uint64_t maddr)
 {
     const struct acpi_header *h = platform_map(maddr, sizeof(*h));
@@ -134,10 +138,12 @@ static void tables_find(void)
     acpi.rsdp = boot_info.rsdp ? boot_info.rsdp : rsdp_search();
     rsdp = acpi.rsdp ? platform_map(acpi.rsdp, sizeof(*rsdp)) : NULL;
     if (!rsdp || !rsdp_ok(rsdp)) {
-        stop("ACPI: no RSDP found (looked at %#llx); this machine has no ACPI tables, which are needed to find its CPUs and interrupt controllers",
-             (unsigned long long)acpi.rsdp);
+        stop(
+            "ACPI: no RSDP found (looked at %#llx); this machine has no ACPI tables, which are needed to find its CPUs and interrupt controllers",
+            (unsigned long long)acpi.rsdp);
     }
-    if (rsdp->revision >= 2 && rsdp->xsdt && checksum_ok(rsdp, MIN(rsdp->length, (uint32_t)sizeof(*rsdp)))) {
+    if (rsdp->revision >= 2 && rsdp->xsdt &&
+        checksum_ok(rsdp, MIN(rsdp->length, (uint32_t)sizeof(*rsdp)))) {
         root = table_map(rsdp->xsdt);
     }
     if (root) {
@@ -146,7 +152,8 @@ static void tables_find(void)
     }
     root = table_map(rsdp->rsdt);
     if (!root) {
-        stop("ACPI: neither XSDT (%#llx) nor RSDT (%#x) is readable", (unsigned long long)rsdp->xsdt, rsdp->rsdt);
+        stop("ACPI: neither XSDT (%#llx) nor RSDT (%#x) is readable",
+             (unsigned long long)rsdp->xsdt, rsdp->rsdt);
     }
     root_read(root, sizeof(uint32_t));
 }
@@ -253,14 +260,15 @@ void platform_acpi_init(void)
     mcfg_read();
     madt = acpi_table_find("APIC", 0);
     if (!madt || madt->header.length < sizeof(*madt)) {
-        stop("ACPI: no MADT (table APIC), which is needed to find the machine's CPUs and interrupt controllers");
+        stop(
+            "ACPI: no MADT (table APIC), which is needed to find the machine's CPUs and interrupt controllers");
     }
     madt_read(madt);
     log_info("ACPI: RSDP %#llx, %u tables; %u CPUs, %u I/O APICs; HPET %#llx, PM timer port %#x",
              (unsigned long long)acpi.rsdp, nr_tables, acpi.nr_cpus, acpi.nr_ioapics,
              (unsigned long long)acpi.hpet_base, acpi.pm_timer_port);
     if (acpi.nr_cpus_dropped) {
-        log_warning("ACPI: %u CPUs beyond the %u that this build can hold stay off", acpi.nr_cpus_dropped,
-                    NR_CPUS);
+        log_warning("ACPI: %u CPUs beyond the %u that this build can hold stay off",
+                    acpi.nr_cpus_dropped, NR_CPUS);
     }
 }

@@ -1,4 +1,7 @@
-/* Switching the machine off, and resetting it, through ACPI's registers. Source: ACPI Specification, "Waking and Sleeping". */
+/*
+ * Switching the machine off, and resetting it, through ACPI's registers. Source: ACPI
+ * Specification, "Waking and Sleeping".
+ */
 #include "platform/acpi.h"
 
 #include <lodge/errno.h>
@@ -6,12 +9,12 @@
 #include "cpu/insn.h"
 #include "platform/time.h"
 
-#define SLEEP_ENABLE     0x2000U /* in PM1 control */
-#define SLEEP_TYPE_MAX   7U
-#define SLEEP_TYPE_NONE  0xffU
-#define EXT_SLEEP_ENABLE 0x20U /* in the sleep control register */
+#define SLEEP_ENABLE      0x2000U /* in PM1 control */
+#define SLEEP_TYPE_MAX    7U
+#define SLEEP_TYPE_NONE   0xffU
+#define EXT_SLEEP_ENABLE  0x20U /* in the sleep control register */
 #define EXT_SLEEP_TYPE(t) ((t) << 2)
-#define S5               5
+#define S5                5
 
 static void reg_write(const struct acpi_reg *r, uint32_t value)
 {

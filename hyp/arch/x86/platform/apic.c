@@ -1,6 +1,7 @@
 /*
- * Local APICs. One pair of accessors hides whether registers are in memory or in MSRs; everything above them is the same
- * for both, but for the interrupt command register, which is one 64-bit MSR or two 32-bit words.
+ * Local APICs. One pair of accessors hides whether registers are in memory or in MSRs; everything
+ * above them is the same for both, but for the interrupt command register, which is one 64-bit MSR
+ * or two 32-bit words.
  */
 #include "platform/apic.h"
 
@@ -104,7 +105,10 @@ uint32_t apic_id_of(unsigned int cpu)
     return acpi.cpus[cpu].apic_id;
 }
 
-/* The boot CPU's choice holds for all: an x2APIC CPU cannot be reached by an xAPIC's 8-bit destinations. */
+/*
+ * The boot CPU's choice holds for all: an x2APIC CPU cannot be reached by an xAPIC's 8-bit
+ * destinations.
+ */
 static void mode_choose(void)
 {
     uint64_t base = rdmsr(MSR_APIC_BASE);
@@ -122,7 +126,8 @@ static void mode_choose(void)
             panic("APIC: no address space for its registers");
         }
     }
-    log_info("APIC: %s mode, timer by %s", apic_x2 ? "x2APIC" : "xAPIC", apic_has_deadline ? "TSC deadline" : "count");
+    log_info("APIC: %s mode, timer by %s", apic_x2 ? "x2APIC" : "xAPIC",
+             apic_has_deadline ? "TSC deadline" : "count");
 }
 
 static void mode_enter(void)
@@ -152,7 +157,10 @@ static void lint_init(unsigned int cpu)
     reg_write(APIC_LVT_LINT1, lvt[1]);
 }
 
-/* What the firmware, or a kernel before a soft reboot, left in service would block everything below it. */
+/*
+ * What the firmware, or a kernel before a soft reboot, left in service would block everything below
+ * it.
+ */
 static void in_service_clear(void)
 {
     for (unsigned int round = 0; round < 256; round++) {
@@ -171,7 +179,7 @@ static void in_service_clear(void)
 static void error_interrupt(struct cpu_user_regs *regs)
 {
     static const char *const what[ESR_KINDS] = {
-        "send checksum", "receive checksum", "send accept",    "receive accept",
+        "send checksum", "receive checksum", "send accept",         "receive accept",
         "redirectable",  "sent bad vector",  "received bad vector", "bad register",
     };
     uint32_t esr;
@@ -217,7 +225,8 @@ void apic_init_cpu(unsigned int cpu)
         reg_write(APIC_LVT_CMCI, LVT_MASKED);
     }
     if (!apic_x2) {
-        reg_write(APIC_DFR, 0xffffffff); /* flat; destinations are physical, so that it does not matter */
+        /* flat; destinations are physical, so that it does not matter */
+        reg_write(APIC_DFR, 0xffffffff);
         reg_write(APIC_LDR, 0);
     }
     reg_write(APIC_TPR, 0);
@@ -230,7 +239,9 @@ void apic_init_cpu(unsigned int cpu)
     reg_write(APIC_TIMER_DIV, TIMER_DIV_1);
     reg_write(APIC_LVT_TIMER, (apic_has_deadline ? LVT_TIMER_DEADLINE : 0) | VECTOR_TIMER);
     if (apic_has_deadline) {
-        /* The mode must be seen before the first deadline. Intel SDM vol. 3A, "TSC-Deadline Mode". */
+        /*
+         * The mode must be seen before the first deadline. Intel SDM vol. 3A, "TSC-Deadline Mode".
+         */
         __asm__ volatile("mfence" ::: "memory");
     }
 }
@@ -259,7 +270,10 @@ static void icr_send(uint32_t to, uint32_t command)
     unsigned long flags;
 
     if (apic_x2) {
-        /* Unlike a store to memory, the MSR write does not wait for earlier stores: what the IPI announces. */
+        /*
+         * Unlike a store to memory, the MSR write does not wait for earlier stores: what the IPI
+         * announces.
+         */
         __asm__ volatile("mfence; lfence" ::: "memory");
         wrmsr(MSR_X2APIC_FIRST + (APIC_ICR >> 4), (uint64_t)to << 32 | command);
         return;
@@ -321,5 +335,6 @@ uint32_t apic_timer_count(void)
 
 void apic_timer_mask(bool masked)
 {
-    reg_write(APIC_LVT_TIMER, (apic_has_deadline ? LVT_TIMER_DEADLINE : 0) | (masked ? LVT_MASKED : 0) | VECTOR_TIMER);
+    reg_write(APIC_LVT_TIMER, (apic_has_deadline ? LVT_TIMER_DEADLINE : 0) |
+                                  (masked ? LVT_MASKED : 0) | VECTOR_TIMER);
 }

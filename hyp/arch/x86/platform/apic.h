@@ -1,6 +1,7 @@
 /*
- * The local APIC of each CPU: interrupts to and from it, and its timer. Registers in memory (xAPIC) or in MSRs (x2APIC).
- * Source: AMD64 APM vol. 2, "Advanced Programmable Interrupt Controller"; Intel SDM vol. 3A, same title.
+ * The local APIC of each CPU: interrupts to and from it, and its timer. Registers in memory (xAPIC)
+ * or in MSRs (x2APIC). Source: AMD64 APM vol. 2, "Advanced Programmable Interrupt Controller";
+ * Intel SDM vol. 3A, same title.
  */
 #ifndef X86_PLATFORM_APIC_H
 #define X86_PLATFORM_APIC_H
@@ -25,9 +26,9 @@ void apic_send_startup(uint32_t apic_id, uint8_t page); /* starts at page << 12 
 
 /* Timer: one shot. Counts of the APIC's clock, or the TSC's value where it has a deadline. */
 extern bool apic_has_deadline;
-void apic_timer_arm_count(uint32_t count);      /* 0 disarms */
-void apic_timer_arm_deadline(uint64_t tsc);     /* 0 disarms */
-uint32_t apic_timer_count(void);                /* what is left */
+void apic_timer_arm_count(uint32_t count);  /* 0 disarms */
+void apic_timer_arm_deadline(uint64_t tsc); /* 0 disarms */
+uint32_t apic_timer_count(void);            /* what is left */
 void apic_timer_mask(bool masked);
 
 #endif

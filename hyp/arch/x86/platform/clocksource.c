@@ -1,4 +1,7 @@
-/* The machine's counters, best first. Sources: IA-PC HPET Specification; ACPI Specification, "Power Management Timer". */
+/*
+ * The machine's counters, best first. Sources: IA-PC HPET Specification; ACPI Specification, "Power
+ * Management Timer".
+ */
 #include "platform/clocksource.h"
 
 #include <lodge/string.h>

@@ -5,9 +5,9 @@
 #include <lodge/types.h>
 
 struct clocksource {
-    const char *name;                /* as in clocksource= */
+    const char *name; /* as in clocksource= */
     uint64_t hz;
-    uint64_t mask;                   /* counter bits */
+    uint64_t mask;                       /* counter bits */
     bool (*init)(struct clocksource *c); /* true: present and counting */
     uint64_t (*read)(void);
 };

@@ -1,4 +1,6 @@
-/* The BIOS data area. Source: IBM PS/2 and PC BIOS Interface Technical Reference, "BIOS Data Area". */
+/*
+ * The BIOS data area. Source: IBM PS/2 and PC BIOS Interface Technical Reference, "BIOS Data Area".
+ */
 #include "platform/firmware.h"
 
 #include "platform/platform.h"

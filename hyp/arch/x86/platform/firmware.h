@@ -4,7 +4,8 @@
 
 #include <lodge/types.h>
 
-void firmware_init(void);              /* ioremap() works */
-uint8_t firmware_keyboard_flags(void); /* BIOS interrupt 16h function 2: which shift and lock keys are on */
+void firmware_init(void); /* ioremap() works */
+/* BIOS interrupt 16h function 2: which shift and lock keys are on */
+uint8_t firmware_keyboard_flags(void);
 
 #endif

@@ -63,7 +63,8 @@ unsigned int ioapic_init(void)
 
         a->registers = ioremap(acpi.ioapics[i].base, PAGE_SIZE);
         if (!a->registers || reg_read(a, REG_VERSION) == 0xffffffff) {
-            log_warning("I/O APIC at %#llx does not answer", (unsigned long long)acpi.ioapics[i].base);
+            log_warning("I/O APIC at %#llx does not answer",
+                        (unsigned long long)acpi.ioapics[i].base);
             a->registers = NULL;
             continue;
         }
@@ -101,7 +102,10 @@ bool ioapic_isa_type(unsigned int gsi, bool *level, bool *low)
 {
     for (unsigned int i = 0; i < acpi.nr_overrides; i++) {
         if (acpi.overrides[i].gsi == gsi) {
-            /* ACPI Specification, "MPS INTI Flags": 3 is low and level; 0 is the bus's own, edge and high. */
+            /*
+             * ACPI Specification, "MPS INTI Flags": 3 is low and level; 0 is the bus's own, edge
+             * and high.
+             */
             *low = (acpi.overrides[i].flags & 3) == 3;
             *level = (acpi.overrides[i].flags >> 2 & 3) == 3;
             return true;
@@ -197,16 +201,19 @@ int ioapic_guest_read(uint64_t physbase, uint32_t reg, uint32_t *value)
         return -EINVAL;
     }
     flags = spin_lock_irqsave(&lock);
-    *value = reg_read(a, reg & 0xff); /* the index has eight bits; what is not there reads as something */
+    /* the index has eight bits; what is not there reads as something */
+    *value = reg_read(a, reg & 0xff);
     spin_unlock_irqrestore(&lock, flags);
     return 0;
 }
 
 /*
- * The hypervisor programs redirection entries itself when a line is bound; of what the guest writes, only which line it
- * means and its type are of interest. Xen 4.17 xen/arch/x86/io_apic.c ioapic_guest_write: other registers are ignored.
+ * The hypervisor programs redirection entries itself when a line is bound; of what the guest
+ * writes, only which line it means and its type are of interest. Xen 4.17 xen/arch/x86/io_apic.c
+ * ioapic_guest_write: other registers are ignored.
  */
-int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned int *gsi, bool *level, bool *low)
+int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned int *gsi,
+                       bool *level, bool *low)
 {
     unsigned int i = 0;
     const struct ioapic *a = find_physbase(physbase, &i);

@@ -1,4 +1,6 @@
-/* The Multiple APIC Description Table: CPUs, I/O APICs, and how ISA interrupts and NMIs are wired. */
+/*
+ * The Multiple APIC Description Table: CPUs, I/O APICs, and how ISA interrupts and NMIs are wired.
+ */
 #include "platform/acpi_private.h"
 
 #include "core/log.h"
@@ -44,11 +46,13 @@ static void cpu_add(uint32_t id, uint32_t acpi_id, uint32_t flags, uint32_t boot
 static void ioapic_add(const struct madt_ioapic *e)
 {
     if (acpi.nr_ioapics == ACPI_MAX_IOAPICS) {
-        log_warning("ACPI: I/O APIC at %#x ignored: there are more than %u", e->base, ACPI_MAX_IOAPICS);
+        log_warning("ACPI: I/O APIC at %#x ignored: there are more than %u", e->base,
+                    ACPI_MAX_IOAPICS);
         return;
     }
     if (e->gsi_base > GSI_BASE_MAX) {
-        log_warning("ACPI: I/O APIC at %#x ignored: it claims GSIs from %u on", e->base, e->gsi_base);
+        log_warning("ACPI: I/O APIC at %#x ignored: it claims GSIs from %u on", e->base,
+                    e->gsi_base);
         return;
     }
     acpi.ioapics[acpi.nr_ioapics].base = e->base;
@@ -150,8 +154,8 @@ void madt_read(const struct acpi_madt *madt)
         const struct acpi_madt_entry *e = (const void *)p;
 
         if (e->length < sizeof(*e) || e->length > end - p) {
-            log_warning("ACPI: MADT entry of type %u has impossible length %u; the rest is ignored", e->type,
-                        e->length);
+            log_warning("ACPI: MADT entry of type %u has impossible length %u; the rest is ignored",
+                        e->type, e->length);
             return;
         }
         entry_read(e, boot_id);

@@ -1,7 +1,7 @@
 /*
- * HYPERVISOR_mca: what domain 0's machine-check logger asks. An uncorrectable error ends in the hypervisor's own report;
- * corrected ones are not polled for, so that there is never a record to fetch. Answers as Xen 4.17
- * (xen/arch/x86/cpu/mcheck/mce.c do_mca).
+ * HYPERVISOR_mca: what domain 0's machine-check logger asks. An uncorrectable error ends in the
+ * hypervisor's own report; corrected ones are not polled for, so that there is never a record to
+ * fetch. Answers as Xen 4.17 (xen/arch/x86/cpu/mcheck/mce.c do_mca).
  */
 #include <lodge/errno.h>
 #include <lodge/string.h>
@@ -68,7 +68,8 @@ static void cpu_describe(xen_mc_logical_cpu_t *c, unsigned int cpu)
     c->mc_cpu_caps[MC_CAPS_STD_ECX] = cpu_host.features[WORD_1C];
     c->mc_cpu_caps[MC_CAPS_AMD_EDX] = cpu_host.features[WORD_E1D];
     c->mc_cpu_caps[MC_CAPS_AMD_ECX] = cpu_host.features[WORD_E1C];
-    c->mc_cache_size = cpu_host.max_extended_leaf >= 0x80000006 ? cpuid(0x80000006, 0).c >> 16 : 0; /* KiB */
+    /* KiB */
+    c->mc_cache_size = cpu_host.max_extended_leaf >= 0x80000006 ? cpuid(0x80000006, 0).c >> 16 : 0;
     c->mc_cache_alignment = (cpuid(1, 0).b >> 8 & 0xff) * 8;
     if (cpu_has(MCA)) {
         c->mc_nmsrvals = 1;

@@ -1,6 +1,7 @@
 /*
- * Message-signalled interrupts. The hypervisor writes address, data and mask of each message; whether the capability is
- * switched on stays with the driver's kernel. Source: PCI Local Bus Specification 3.0, "Message Signaled Interrupts".
+ * Message-signalled interrupts. The hypervisor writes address, data and mask of each message;
+ * whether the capability is switched on stays with the driver's kernel. Source: PCI Local Bus
+ * Specification 3.0, "Message Signaled Interrupts".
  */
 #include "platform/msi.h"
 
@@ -27,12 +28,12 @@
 #define MSIX_ENTRY_SIZE 16
 #define MSIX_MASKED     1U
 
-#define REG_COMMAND     0x04
-#define COMMAND_MEMORY  0x02
-#define REG_BAR(n)      (0x10 + 4 * (n))
-#define BAR_IO          1U
-#define BAR_TYPE_64(b)  (((b) & 6) == 4)
-#define NR_BARS         6
+#define REG_COMMAND    0x04
+#define COMMAND_MEMORY 0x02
+#define REG_BAR(n)     (0x10 + 4 * (n))
+#define BAR_IO         1U
+#define BAR_TYPE_64(b) (((b) & 6) == 4)
+#define NR_BARS        6
 
 /* Intel SDM vol. 3A, "Message Signalled Interrupts": physical destination, fixed, edge. */
 #define MESSAGE_ADDRESS(apic_id) (0xfee00000U | (apic_id) << 12)
@@ -41,13 +42,13 @@
 struct msi_entry {
     struct list link;
     struct pci_sbdf where;
-    bool gone;                 /* the device was removed */
+    bool gone; /* the device was removed */
     bool is_x, is_64bit, maskable;
-    unsigned int cap;          /* offset of the capability */
-    unsigned int index;        /* MSI-X: of the table */
-    volatile uint32_t *slot;   /* MSI-X: the table's entry */
+    unsigned int cap;        /* offset of the capability */
+    unsigned int index;      /* MSI-X: of the table */
+    volatile uint32_t *slot; /* MSI-X: the table's entry */
     unsigned int irq;
-    uint32_t address, data;    /* as last written */
+    uint32_t address, data; /* as last written */
     bool masked;
 };
 
@@ -160,7 +161,10 @@ static int prepare_msix(struct msi_entry *m, uint64_t table_base)
     }
     table = pci_cfg_read(m->where, m->cap + MSIX_TABLE, 4);
     base = bar_address(m->where, MSIX_BIR(table));
-    /* The device says where its table is. A virtual function's BARs read as zero: there the caller's word must do. */
+    /*
+     * The device says where its table is. A virtual function's BARs read as zero: there the
+     * caller's word must do.
+     */
     base = base ? base : table_base;
     if (!base || !(pci_cfg_read(m->where, REG_COMMAND, 2) & COMMAND_MEMORY)) {
         return -ENXIO;
@@ -175,8 +179,9 @@ static bool known(const struct msi_entry *m)
     struct msi_entry *e;
 
     assert_held(&lock);
-    list_for_each (e, &entries, link) {
-        if (same_device(e->where, m->where) && e->is_x == m->is_x && e->index == m->index && !e->gone) {
+    list_for_each(e, &entries, link) {
+        if (same_device(e->where, m->where) && e->is_x == m->is_x && e->index == m->index &&
+            !e->gone) {
             return true;
         }
     }
@@ -235,7 +240,7 @@ void msi_release(unsigned int irq)
     struct msi_entry *m, *found = NULL;
 
     spin_lock(&lock);
-    list_for_each (m, &entries, link) {
+    list_for_each(m, &entries, link) {
         if (m->irq == irq) {
             found = m;
             break;
@@ -256,7 +261,7 @@ void msi_forget(struct pci_sbdf where)
     struct msi_entry *m;
 
     spin_lock(&lock);
-    list_for_each (m, &entries, link) {
+    list_for_each(m, &entries, link) {
         if (same_device(m->where, where)) {
             m->gone = true;
         }
@@ -272,7 +277,7 @@ int msi_restore(struct pci_sbdf where)
         return -ENODEV;
     }
     spin_lock(&lock);
-    list_for_each (m, &entries, link) {
+    list_for_each(m, &entries, link) {
         if (same_device(m->where, where) && m->address) {
             message_write(m);
         }
@@ -287,7 +292,7 @@ bool msi_owns_config(struct pci_sbdf where, unsigned int reg, unsigned int bytes
     bool owned = false;
 
     spin_lock(&lock);
-    list_for_each (m, &entries, link) {
+    list_for_each(m, &entries, link) {
         if (!m->is_x && !m->gone && same_device(m->where, where)) {
             unsigned int start = m->cap + MSI_ADDRESS;
             unsigned int end = m->cap + data_offset(m) + 2;

@@ -1,4 +1,7 @@
-/* MTRRs are each CPU's own, but must be equal on all: a change is made everywhere before the caller goes on. */
+/*
+ * MTRRs are each CPU's own, but must be equal on all: a change is made everywhere before the caller
+ * goes on.
+ */
 #include "platform/mtrr.h"
 
 #include <lodge/errno.h>
@@ -25,13 +28,18 @@
 #define TYPE_WP 5
 #define TYPE_WB 6
 
-/* One change at a time. No lock: a change waits for all CPUs, and none of them may be waiting for it. */
+/*
+ * One change at a time. No lock: a change waits for all CPUs, and none of them may be waiting for
+ * it.
+ */
 static bool busy;
 static unsigned int uses[MAX_RANGES]; /* mtrr_add()s of each register */
 
 static unsigned int nr_ranges(void)
 {
-    return cpu_has(MTRR) ? MIN((unsigned int)(rdmsr(MSR_MTRR_CAP) & CAP_COUNT), (unsigned int)MAX_RANGES) : 0;
+    return cpu_has(MTRR)
+               ? MIN((unsigned int)(rdmsr(MSR_MTRR_CAP) & CAP_COUNT), (unsigned int)MAX_RANGES)
+               : 0;
 }
 
 static uint64_t frames_mask(void)
@@ -63,7 +71,10 @@ struct change {
     uint64_t base, mask;
 };
 
-/* Intel SDM vol. 3A, "MTRR Maintenance Programming Interface": caches off and empty around the change. */
+/*
+ * Intel SDM vol. 3A, "MTRR Maintenance Programming Interface": caches off and empty around the
+ * change.
+ */
 static void change_here(void *arg)
 {
     const struct change *c = arg;
@@ -104,7 +115,8 @@ static bool type_known(uint32_t type)
 /* Where two types meet, UC wins, and WT over WB: other overlaps have no meaning. */
 static bool types_agree(uint32_t a, uint32_t b)
 {
-    return a == b || a == TYPE_UC || b == TYPE_UC || (a == TYPE_WT && b == TYPE_WB) || (a == TYPE_WB && b == TYPE_WT);
+    return a == b || a == TYPE_UC || b == TYPE_UC || (a == TYPE_WT && b == TYPE_WB) ||
+           (a == TYPE_WB && b == TYPE_WT);
 }
 
 int mtrr_add(uint64_t mfn, uint64_t nr_frames, uint32_t type, unsigned int *reg)
@@ -115,8 +127,8 @@ int mtrr_add(uint64_t mfn, uint64_t nr_frames, uint32_t type, unsigned int *reg)
     if (!nr) {
         return -ENODEV;
     }
-    if (!nr_frames || (nr_frames & (nr_frames - 1)) || (mfn & (nr_frames - 1)) || mfn > frames_mask() ||
-        nr_frames - 1 > frames_mask() - mfn || !type_known(type)) {
+    if (!nr_frames || (nr_frames & (nr_frames - 1)) || (mfn & (nr_frames - 1)) ||
+        mfn > frames_mask() || nr_frames - 1 > frames_mask() - mfn || !type_known(type)) {
         return -EINVAL;
     }
     if (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE)) {
@@ -136,7 +148,8 @@ int mtrr_add(uint64_t mfn, uint64_t nr_frames, uint32_t type, unsigned int *reg)
             *reg = i;
             goto out;
         }
-        if (have_mfn < mfn + nr_frames && mfn < have_mfn + have_nr && !types_agree(have_type, type)) {
+        if (have_mfn < mfn + nr_frames && mfn < have_mfn + have_nr &&
+            !types_agree(have_type, type)) {
             rc = -EPERM;
         }
     }
@@ -144,8 +157,9 @@ int mtrr_add(uint64_t mfn, uint64_t nr_frames, uint32_t type, unsigned int *reg)
         rc = -ENOSPC;
     }
     if (!rc) {
-        change_everywhere((struct change){ free, mfn << PAGE_SHIFT | type,
-                                           (~(nr_frames - 1) & frames_mask()) << PAGE_SHIFT | MASK_VALID });
+        change_everywhere(
+            (struct change){ free, mfn << PAGE_SHIFT | type,
+                             (~(nr_frames - 1) & frames_mask()) << PAGE_SHIFT | MASK_VALID });
         uses[free] = 1;
         *reg = free;
     }

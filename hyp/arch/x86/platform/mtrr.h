@@ -4,16 +4,20 @@
 
 #include <lodge/types.h>
 
-/* One variable range: 0, with *nr_frames == 0 for a register out of use; -EINVAL no such register. */
+/*
+ * One variable range: 0, with *nr_frames == 0 for a register out of use; -EINVAL no such register.
+ */
 int mtrr_read(unsigned int reg, uint64_t *mfn, uint64_t *nr_frames, uint32_t *type) MUST_CHECK;
 
 /**
  * mtrr_add - give a run of frames a memory type, on every CPU
  * Interrupts on, no lock. The run must be a power of two frames, aligned to its size.
- * Returns 0 with the register used (a range that is there already with this type is counted once more); -EINVAL; -EPERM
- * it overlaps one of another type that does not give way; -ENOSPC no register; -EBUSY another change is under way; -ENODEV the CPU has none.
+ * Returns 0 with the register used (a range that is there already with this type is counted once
+ * more); -EINVAL; -EPERM it overlaps one of another type that does not give way; -ENOSPC no
+ * register; -EBUSY another change is under way; -ENODEV the CPU has none.
  */
 int mtrr_add(uint64_t mfn, uint64_t nr_frames, uint32_t type, unsigned int *reg) MUST_CHECK;
-int mtrr_del(unsigned int reg) MUST_CHECK; /* one mtrr_add() less. 0; -EINVAL nothing was added there; -EBUSY */
+/* one mtrr_add() less. 0; -EINVAL nothing was added there; -EBUSY */
+int mtrr_del(unsigned int reg) MUST_CHECK;
 
 #endif

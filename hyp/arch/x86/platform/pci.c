@@ -1,6 +1,7 @@
 /*
- * Configuration space through ports 0xcf8 and 0xcfc, or, for what those cannot name (other segments, registers from 256
- * on), through the memory window that the MCFG table tells of, once somebody has confirmed that it is reserved for that.
+ * Configuration space through ports 0xcf8 and 0xcfc, or, for what those cannot name (other
+ * segments, registers from 256 on), through the memory window that the MCFG table tells of, once
+ * somebody has confirmed that it is reserved for that.
  */
 #include "platform/pci.h"
 
@@ -28,19 +29,21 @@
 #define BUS_BYTES   MIB(1)
 #define NR_BUSES    256U
 
-#define REG_STATUS     0x06
-#define STATUS_CAPS    0x10
-#define REG_CAPS       0x34
-#define CAPS_MAX       48 /* as many as fit 192 bytes: a longer list is a loop */
-#define VENDOR_NOBODY  0xffff
+#define REG_STATUS    0x06
+#define STATUS_CAPS   0x10
+#define REG_CAPS      0x34
+#define CAPS_MAX      48 /* as many as fit 192 bytes: a longer list is a loop */
+#define VENDOR_NOBODY 0xffff
 
 struct pci_dev {
     struct list link;
     struct pci_sbdf where;
 };
 
-static struct spinlock config_lock = SPINLOCK_INIT(RANK_IOAPIC); /* the port pair; taken with interrupts off */
-static struct spinlock devices_lock = SPINLOCK_INIT(RANK_PIRQ);  /* devices; never together with another of its rank */
+/* the port pair; taken with interrupts off */
+static struct spinlock config_lock = SPINLOCK_INIT(RANK_IOAPIC);
+/* devices; never together with another of its rank */
+static struct spinlock devices_lock = SPINLOCK_INIT(RANK_PIRQ);
 static struct list devices = LIST_INIT(devices);
 static char *windows[ACPI_MAX_MCFG][NR_BUSES]; /* mapped when first used */
 
@@ -89,7 +92,10 @@ static void data_write(uint32_t address, unsigned int offset, unsigned int bytes
     spin_unlock_irqrestore(&config_lock, flags);
 }
 
-/* PCI Firmware Specification, "MCFG Table Description": firmware must also reserve the area in E820 or AML. */
+/*
+ * PCI Firmware Specification, "MCFG Table Description": firmware must also reserve the area in E820
+ * or AML.
+ */
 static bool window_reserved(unsigned int i)
 {
     uint64_t start = acpi.mcfg[i].base + acpi.mcfg[i].first_bus * BUS_BYTES;
@@ -182,7 +188,8 @@ unsigned int pci_find_capability(struct pci_sbdf where, uint8_t id)
 {
     unsigned int at;
 
-    if (pci_cfg_read(where, 0, 2) == VENDOR_NOBODY || !(pci_cfg_read(where, REG_STATUS, 2) & STATUS_CAPS)) {
+    if (pci_cfg_read(where, 0, 2) == VENDOR_NOBODY ||
+        !(pci_cfg_read(where, REG_STATUS, 2) & STATUS_CAPS)) {
         return 0;
     }
     at = pci_cfg_read(where, REG_CAPS, 1) & ~3U;
@@ -208,9 +215,11 @@ uint32_t pci_guest_cfg_read(struct domain *d, uint32_t cf8, unsigned int offset,
     return data_read(cf8, offset, bytes);
 }
 
-void pci_guest_cfg_write(struct domain *d, uint32_t cf8, unsigned int offset, unsigned int bytes, uint32_t value)
+void pci_guest_cfg_write(struct domain *d, uint32_t cf8, unsigned int offset, unsigned int bytes,
+                         uint32_t value)
 {
-    if (d != dom0 || !(cf8 & CF8_ENABLE) || msi_owns_config(cf8_device(cf8), CF8_REG(cf8) + offset, bytes)) {
+    if (d != dom0 || !(cf8 & CF8_ENABLE) ||
+        msi_owns_config(cf8_device(cf8), CF8_REG(cf8) + offset, bytes)) {
         return;
     }
     data_write(cf8, offset, bytes, value);
@@ -221,8 +230,9 @@ static struct pci_dev *find(struct pci_sbdf where)
     struct pci_dev *p;
 
     assert_held(&devices_lock);
-    list_for_each (p, &devices, link) {
-        if (p->where.segment == where.segment && p->where.bus == where.bus && p->where.devfn == where.devfn) {
+    list_for_each(p, &devices, link) {
+        if (p->where.segment == where.segment && p->where.bus == where.bus &&
+            p->where.devfn == where.devfn) {
             return p;
         }
     }
@@ -272,7 +282,8 @@ bool pci_device_known(struct pci_sbdf where)
     return known;
 }
 
-int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t first_bus, uint8_t last_bus, bool reserved)
+int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t first_bus, uint8_t last_bus,
+                       bool reserved)
 {
     for (unsigned int i = 0; i < acpi.nr_mcfg; i++) {
         if (acpi.mcfg[i].segment != segment || acpi.mcfg[i].first_bus != first_bus ||

@@ -1,4 +1,7 @@
-/* What of the machine is the hardware domain's: all of it, but for what the hypervisor itself lives on. */
+/*
+ * What of the machine is the hardware domain's: all of it, but for what the hypervisor itself lives
+ * on.
+ */
 #include <lodge/errno.h>
 #include <lodge/rangeset.h>
 #include "boot/bootinfo.h"
@@ -11,12 +14,12 @@
 #include "platform/platform.h"
 #include "platform/serial.h"
 
-#define NR_PORTS      0x10000
-#define MSI_START     0xfee00000ULL /* a write here is an interrupt */
-#define MSI_END       0xfef00000ULL
+#define NR_PORTS             0x10000
+#define MSI_START            0xfee00000ULL /* a write here is an interrupt */
+#define MSI_END              0xfef00000ULL
 #define HYPERTRANSPORT_START 0xfd00000000ULL
 #define HYPERTRANSPORT_END   0x10000000000ULL
-#define FIRST_MIB     0x100000ULL
+#define FIRST_MIB            0x100000ULL
 
 struct span {
     uint64_t start, end;
@@ -110,7 +113,8 @@ int platform_dom0_permissions(struct domain *d)
     rc = rc ? rc : deny_iomem(d->arch.iomem);
     rc = rc ? rc : restrict_iomem(d->arch.iomem_ro);
     if (nr_gsis > 1) {
-        rc = rc ? rc : rangeset_add(d->arch.irqs, 1, nr_gsis); /* a line of the hypervisor's own refuses to be bound */
+        /* a line of the hypervisor's own refuses to be bound */
+        rc = rc ? rc : rangeset_add(d->arch.irqs, 1, nr_gsis);
     }
     d->arch.may_cache = true;
     return rc;

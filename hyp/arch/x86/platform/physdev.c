@@ -1,6 +1,7 @@
 /*
- * HYPERVISOR_physdev_op: what a guest kernel does with physical devices through the hypervisor. ops/physdev_op.def is the
- * table; here stands who may, and what is answered, as Xen 4.17 does (xen/arch/x86/physdev.c). The work is done elsewhere.
+ * HYPERVISOR_physdev_op: what a guest kernel does with physical devices through the hypervisor.
+ * ops/physdev_op.def is the table; here stands who may, and what is answered, as Xen 4.17 does
+ * (xen/arch/x86/physdev.c). The work is done elsewhere.
  */
 #include <lodge/errno.h>
 #include "core/guest.h"
@@ -64,7 +65,10 @@ static long op_apic_read(struct vcpu *caller, void *arg)
     return ioapic_guest_read(req->apic_physbase, req->reg, &req->value);
 }
 
-/* Level or edge, high or low is all that a guest decides; which lines it uses it has said by mapping them. */
+/*
+ * Level or edge, high or low is all that a guest decides; which lines it uses it has said by
+ * mapping them.
+ */
 static long op_apic_write(struct vcpu *caller, void *arg)
 {
     const struct physdev_apic *req = arg;
@@ -85,7 +89,10 @@ static long op_apic_write(struct vcpu *caller, void *arg)
     return rc;
 }
 
-/* Vectors are the hypervisor's; a guest gets a number that means the line to it, and to nobody else anything. */
+/*
+ * Vectors are the hypervisor's; a guest gets a number that means the line to it, and to nobody else
+ * anything.
+ */
 static long op_alloc_irq_vector(struct vcpu *caller, void *arg)
 {
     struct physdev_irq *req = arg;
@@ -104,7 +111,10 @@ static long op_eoi(struct vcpu *caller, void *arg)
     return pirq_eoi(caller->domain, req->irq);
 }
 
-/* Guests of Xen before 3.1 do not name the interrupt that they have served: all that they have not masked. */
+/*
+ * Guests of Xen before 3.1 do not name the interrupt that they have served: all that they have not
+ * masked.
+ */
 static long op_irq_unmask_notify(struct vcpu *caller, void *arg)
 {
     (void)arg;
@@ -120,7 +130,10 @@ static long map_gsi(struct domain *d, struct physdev_map_pirq *req)
     return pirq_map_gsi(d, req->index, &req->pirq);
 }
 
-/* The device must be known (PHYSDEVOP_pci_device_add). index names an irq only to Xen before 3.4: anything but -1 is refused. */
+/*
+ * The device must be known (PHYSDEVOP_pci_device_add). index names an irq only to Xen before 3.4:
+ * anything but -1 is refused.
+ */
 static long map_msi(struct domain *d, struct physdev_map_pirq *req, uint16_t segment)
 {
     struct pci_sbdf where = { .segment = segment, .bus = req->bus, .devfn = req->devfn };
@@ -304,7 +317,10 @@ static long op_restore_msi_ext(struct vcpu *caller, void *arg)
     return restore_msi(caller, req->seg, req->bus, req->devfn);
 }
 
-/* That a device's regions will not move meanwhile: messages are placed anew for each request, so there is nothing to note. */
+/*
+ * That a device's regions will not move meanwhile: messages are placed anew for each request, so
+ * there is nothing to note.
+ */
 static long msix_announced(struct vcpu *caller, const struct physdev_pci_device *req)
 {
     if (privilege_machine(caller)) {
@@ -334,7 +350,9 @@ static long op_pci_mmcfg_reserved(struct vcpu *caller, void *arg)
                               req->flags & XEN_PCI_MMCFG_RESERVED);
 }
 
-/* A USB debug port is about to be reset, or has been. None is the hypervisor's, so that any may be. */
+/*
+ * A USB debug port is about to be reset, or has been. None is the hypervisor's, so that any may be.
+ */
 static long op_dbgp_op(struct vcpu *caller, void *arg)
 {
     const struct physdev_dbgp_op *req = arg;
@@ -342,7 +360,9 @@ static long op_dbgp_op(struct vcpu *caller, void *arg)
     if (privilege_machine(caller)) {
         return -EPERM;
     }
-    return req->op == PHYSDEVOP_DBGP_RESET_PREPARE || req->op == PHYSDEVOP_DBGP_RESET_DONE ? 0 : -ENOSYS;
+    return req->op == PHYSDEVOP_DBGP_RESET_PREPARE || req->op == PHYSDEVOP_DBGP_RESET_DONE
+               ? 0
+               : -ENOSYS;
 }
 
 static const struct subop physdev_ops[] = {

@@ -1,12 +1,15 @@
-/* The 8259s may be wired to a CPU's LINT0 and deliver even masked (a spurious IRQ 7 or 15): their vectors move to VECTOR_PIC. */
+/*
+ * The 8259s may be wired to a CPU's LINT0 and deliver even masked (a spurious IRQ 7 or 15): their
+ * vectors move to VECTOR_PIC.
+ */
 #include "platform/pic.h"
 
 #include "cpu/insn.h"
 #include "platform/acpi.h"
 #include "platform/irq.h"
 
-#define MASTER 0x20
-#define SLAVE  0xa0
+#define MASTER        0x20
+#define SLAVE         0xa0
 #define IO_DELAY_PORT 0x80 /* a POST display: harmless, and slow enough */
 
 static void command(unsigned int port, uint8_t v)

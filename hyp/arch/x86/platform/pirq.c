@@ -1,6 +1,7 @@
 /*
- * Each domain's pirqs. A slot's irq is changed under the table's lock and read without: an interrupt, an EOI and a bind
- * see the old or the new one, and irq.c finds out whether the domain is bound there.
+ * Each domain's pirqs. A slot's irq is changed under the table's lock and read without: an
+ * interrupt, an EOI and a bind see the old or the new one, and irq.c finds out whether the domain
+ * is bound there.
  */
 #include "platform/pirq.h"
 
@@ -20,9 +21,9 @@
 #define GSI_ISA_END 16 /* numbers below are for ISA lines, which are asked for by number */
 
 struct pirq {
-    uint32_t irq;      /* IRQ_NONE: unmapped */
-    bool bound;        /* to an event channel */
-    bool reserved;     /* PHYSDEVOP_get_free_pirq gave it out */
+    uint32_t irq;  /* IRQ_NONE: unmapped */
+    bool bound;    /* to an event channel */
+    bool reserved; /* PHYSDEVOP_get_free_pirq gave it out */
 };
 
 struct pirq_table {
@@ -55,7 +56,8 @@ static struct pirq_table *table_make(struct domain *d)
     for (unsigned int i = 0; i < t->nr; i++) {
         t->slots[i].irq = IRQ_NONE;
     }
-    if (!__atomic_compare_exchange_n(&d->arch.pirqs, &other, (void *)t, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    if (!__atomic_compare_exchange_n(&d->arch.pirqs, &other, (void *)t, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
         object_free(t); /* another vCPU was faster */
         t = other;
     }
@@ -73,7 +75,9 @@ static uint32_t irq_of(const struct domain *d, uint32_t pirq)
     return __atomic_load_n(&t->slots[index_nospec(pirq, t->nr)].irq, __ATOMIC_ACQUIRE);
 }
 
-/* The page of PHYSDEVOP_pirq_eoi_gmfn says for each pirq whether the guest must call PHYSDEVOP_eoi. */
+/*
+ * The page of PHYSDEVOP_pirq_eoi_gmfn says for each pirq whether the guest must call PHYSDEVOP_eoi.
+ */
 static void eoi_map_update(struct domain *d, uint32_t pirq, bool needed)
 {
     uint64_t *map = __atomic_load_n(&d->arch.pirq_eoi_map, __ATOMIC_ACQUIRE);
@@ -188,7 +192,10 @@ static void irq_let_go(struct domain *d, uint32_t irq)
     }
 }
 
-/* An event channel that is still bound to it stays, and never fires again: as in Xen 4.17 unmap_domain_pirq. */
+/*
+ * An event channel that is still bound to it stays, and never fires again: as in Xen 4.17
+ * unmap_domain_pirq.
+ */
 int pirq_unmap(struct domain *d, uint32_t pirq)
 {
     struct pirq_table *t = table_of(d);
@@ -333,7 +340,8 @@ int pirq_arch_bind(struct vcpu *v, uint32_t pirq, bool share, evtchn_port_t port
     p = &t->slots[index_nospec(pirq, t->nr)];
     spin_lock(&t->lock);
     if (p->irq == IRQ_NONE) {
-        rc = -EPERM; /* nothing was given to the domain under this number: Xen 4.17 pirq_access_permitted */
+        /* nothing was given to the domain under this number: Xen 4.17 pirq_access_permitted */
+        rc = -EPERM;
     } else if (p->bound) {
         rc = -EBUSY;
     } else {
@@ -373,7 +381,10 @@ void pirq_arch_set_affinity(struct domain *d, uint32_t pirq, struct vcpu *v)
     }
 }
 
-/* A masked port keeps its event, and the line waits for the guest's EOI, not for the port: nothing follows from it. */
+/*
+ * A masked port keeps its event, and the line waits for the guest's EOI, not for the port: nothing
+ * follows from it.
+ */
 void pirq_arch_unmasked(struct domain *d, uint32_t pirq)
 {
     (void)d;

@@ -1,4 +1,7 @@
-/* The 8254: channel 0 of the chip as a clock for calibration, and channel 2 as a model that only system time drives. */
+/*
+ * The 8254: channel 0 of the chip as a clock for calibration, and channel 2 as a model that only
+ * system time drives.
+ */
 #include "platform/pit.h"
 
 #include "core/arch.h"
@@ -8,7 +11,8 @@
 #define PIT_CHANNEL0 0x40
 #define PIT_CHANNEL2 0x42
 #define PIT_COMMAND  0x43
-#define PORT_B       0x61 /* bit 0: gate of channel 2, 1: speaker, 4: refresh toggle, 5: output of channel 2 */
+/* bit 0: gate of channel 2, 1: speaker, 4: refresh toggle, 5: output of channel 2 */
+#define PORT_B 0x61
 
 #define CMD_CHANNEL(v) ((v) >> 6)
 #define CMD_ACCESS(v)  ((v) >> 4 & 3) /* 0: latch, 1: low byte, 2: high byte, 3: low then high */
@@ -42,8 +46,8 @@ uint64_t pit_clock_read(void)
 /* The hardware domain's channel 2. */
 static struct {
     struct spinlock lock;
-    uint64_t start_ns;      /* when the count was loaded, or the gate rose */
-    uint32_t reload;        /* 1 .. 65536 */
+    uint64_t start_ns; /* when the count was loaded, or the gate rose */
+    uint32_t reload;   /* 1 .. 65536 */
     uint16_t latch;
     uint8_t access, mode, low;
     bool gate, speaker, latched, high_next_read, high_next_write;
@@ -157,8 +161,8 @@ uint8_t pit_guest_read(unsigned int port)
 
     if (port == PORT_B) {
         /* Refresh toggles every 15 us. */
-        v = (model.gate ? B_GATE : 0) | (model.speaker ? B_SPEAKER : 0) | (model_out() ? B_OUT : 0) |
-            (arch_time_ns() / 15085 & 1 ? B_REFRESH : 0);
+        v = (model.gate ? B_GATE : 0) | (model.speaker ? B_SPEAKER : 0) |
+            (model_out() ? B_OUT : 0) | (arch_time_ns() / 15085 & 1 ? B_REFRESH : 0);
     } else {
         v = count_read();
     }

@@ -1,6 +1,7 @@
 /*
- * HYPERVISOR_platform_op: domain 0 asks about the machine, and tells it what to do. ops/platform_op.def is the table;
- * answers are those of Xen 4.17 (xen/arch/x86/platform_hypercall.c).
+ * HYPERVISOR_platform_op: domain 0 asks about the machine, and tells it what to do.
+ * ops/platform_op.def is the table; answers are those of Xen 4.17
+ * (xen/arch/x86/platform_hypercall.c).
  */
 #include <lodge/errno.h>
 #include <lodge/range.h>
@@ -115,8 +116,9 @@ static long op_get_cpuinfo(struct vcpu *caller, void *arg)
 }
 
 /*
- * Disks, their signatures and the monitor's EDID come from BIOS calls in real mode, which the hypervisor does not make: it
- * knows of none, and an index beyond the last ends the caller's loop. EFI facts exist only where EFI booted us.
+ * Disks, their signatures and the monitor's EDID come from BIOS calls in real mode, which the
+ * hypervisor does not make: it knows of none, and an index beyond the last ends the caller's loop.
+ * EFI facts exist only where EFI booted us.
  */
 static long op_firmware_info(struct vcpu *caller, void *arg)
 {
@@ -149,10 +151,14 @@ static long op_enter_acpi_sleep(struct vcpu *caller, void *arg)
     if (req->flags & ~XENPF_ACPI_SLEEP_EXTENDED) {
         return -EINVAL;
     }
-    return acpi_sleep(req->sleep_state, req->val_a, req->val_b, req->flags & XENPF_ACPI_SLEEP_EXTENDED);
+    return acpi_sleep(req->sleep_state, req->val_a, req->val_b,
+                      req->flags & XENPF_ACPI_SLEEP_EXTENDED);
 }
 
-/* C-states beyond HLT and P-states are left to the hardware: what AML says of them has no use here yet. */
+/*
+ * C-states beyond HLT and P-states are left to the hardware: what AML says of them has no use here
+ * yet.
+ */
 static long op_set_processor_pminfo(struct vcpu *caller, void *arg)
 {
     const xenpf_set_processor_pminfo_t *req = arg;
@@ -179,7 +185,7 @@ static long op_cpu_online(struct vcpu *caller, void *arg)
 }
 
 static const struct subop platform_ops[] = {
-#define SUBOP(nr, handler, member, direction)                                                      \
+#define SUBOP(nr, handler, member, direction) \
     [nr] = { (handler), sizeof(((struct xen_platform_op *)NULL)->u.member), (direction) },
 #include "ops/platform_op.def"
 #undef SUBOP
@@ -205,12 +211,15 @@ long hypercall_platform_op(uint64_t arg_gva, uint64_t a2, uint64_t a3, uint64_t 
     if (rc) {
         return rc;
     }
-    row = op.cmd < ARRAY_SIZE(platform_ops) ? &platform_ops[index_nospec(op.cmd, ARRAY_SIZE(platform_ops))] : NULL;
+    row = op.cmd < ARRAY_SIZE(platform_ops)
+              ? &platform_ops[index_nospec(op.cmd, ARRAY_SIZE(platform_ops))]
+              : NULL;
     if (!row || !row->fn) {
         return -ENOSYS;
     }
     rc = row->fn(current, &op.u);
-    if (!rc && row->dir == ANSWERS && guest_copy_to(arg_gva, &op, offsetof(struct xen_platform_op, u) + row->size)) {
+    if (!rc && row->dir == ANSWERS &&
+        guest_copy_to(arg_gva, &op, offsetof(struct xen_platform_op, u) + row->size)) {
         rc = -EFAULT;
     }
     return rc;

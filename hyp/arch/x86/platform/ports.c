@@ -8,16 +8,16 @@
 #include "platform/pit.h"
 #include "platform/rtc.h"
 
-#define NR_PORTS        0x10000U
-#define PIT_CHANNEL2    0x42
-#define PIT_COMMAND     0x43
-#define PORT_B          0x61
-#define RTC_INDEX       0x70
-#define RTC_DATA        0x71
-#define PCI_ADDRESS     0xcf8
-#define PCI_DATA        0xcfc
-#define PCI_DATA_END    0xd00
-#define RESET_PORT      0xcf9 /* resetting the machine is asked for by hypercall */
+#define NR_PORTS     0x10000U
+#define PIT_CHANNEL2 0x42
+#define PIT_COMMAND  0x43
+#define PORT_B       0x61
+#define RTC_INDEX    0x70
+#define RTC_DATA     0x71
+#define PCI_ADDRESS  0xcf8
+#define PCI_DATA     0xcfc
+#define PCI_DATA_END 0xd00
+#define RESET_PORT   0xcf9 /* resetting the machine is asked for by hypercall */
 
 static uint32_t all_ones(unsigned int bytes)
 {
@@ -26,7 +26,8 @@ static uint32_t all_ones(unsigned int bytes)
 
 bool ioport_allowed(const struct domain *d, unsigned int port, unsigned int bytes)
 {
-    return port < NR_PORTS && bytes <= NR_PORTS - port && rangeset_contains(d->arch.ports, port, port + bytes);
+    return port < NR_PORTS && bytes <= NR_PORTS - port &&
+           rangeset_contains(d->arch.ports, port, port + bytes);
 }
 
 static uint32_t raw_read(unsigned int port, unsigned int bytes)
@@ -59,8 +60,8 @@ static void raw_write(unsigned int port, unsigned int bytes, uint32_t v)
 /* Ports whose devices the hardware domain sees through a model, byte by byte. */
 static bool modelled(const struct domain *d, unsigned int port)
 {
-    return d == dom0 && (port == PIT_CHANNEL2 || port == PIT_COMMAND || port == PORT_B || port == RTC_INDEX ||
-                         port == RTC_DATA);
+    return d == dom0 && (port == PIT_CHANNEL2 || port == PIT_COMMAND || port == PORT_B ||
+                         port == RTC_INDEX || port == RTC_DATA);
 }
 
 static uint8_t byte_read(struct domain *d, unsigned int port)

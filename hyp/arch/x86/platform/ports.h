@@ -11,8 +11,8 @@ struct vcpu;
 bool ioport_allowed(const struct domain *d, unsigned int port, unsigned int bytes);
 
 /*
- * The complete effect of IN or OUT of a guest that its own rules (IOPL, I/O bitmap) let through: the hardware, an
- * emulated device, or nothing (all ones; dropped). bytes: 1, 2, 4. Never a fault.
+ * The complete effect of IN or OUT of a guest that its own rules (IOPL, I/O bitmap) let through:
+ * the hardware, an emulated device, or nothing (all ones; dropped). bytes: 1, 2, 4. Never a fault.
  */
 uint32_t guest_io_read(struct vcpu *v, unsigned int port, unsigned int bytes);
 void guest_io_write(struct vcpu *v, unsigned int port, unsigned int bytes, uint32_t value);

@@ -1,4 +1,7 @@
-/* CMOS: the two ports are one resource, so that every access writes the index first, under the lock. */
+/*
+ * CMOS: the two ports are one resource, so that every access writes the index first, under the
+ * lock.
+ */
 #include "platform/rtc.h"
 
 #include "core/lock.h"
@@ -40,8 +43,9 @@ struct rtc_fields {
 
 static bool fields_equal(const struct rtc_fields *a, const struct rtc_fields *b)
 {
-    return a->second == b->second && a->minute == b->minute && a->hour == b->hour && a->day == b->day &&
-           a->month == b->month && a->year == b->year && a->century == b->century;
+    return a->second == b->second && a->minute == b->minute && a->hour == b->hour &&
+           a->day == b->day && a->month == b->month && a->year == b->year &&
+           a->century == b->century;
 }
 
 static void fields_read(struct rtc_fields *f)
@@ -63,7 +67,10 @@ static unsigned int decode(uint8_t v, bool binary)
     return binary ? v : (v >> 4) * 10 + (v & 0xf);
 }
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar; years are counted from March, so that a leap day comes last. */
+/*
+ * Days from 1970-01-01 to a date of the Gregorian calendar; years are counted from March, so that a
+ * leap day comes last.
+ */
 static uint64_t days_since_1970(unsigned int year, unsigned int month, unsigned int day)
 {
     unsigned int y = month <= 2 ? year - 1 : year;
@@ -81,7 +88,10 @@ uint64_t rtc_read_seconds(void)
     uint8_t b;
     bool binary;
 
-    /* An update may begin between the look at the flag and the last field: two equal readings are whole. */
+    /*
+     * An update may begin between the look at the flag and the last field: two equal readings are
+     * whole.
+     */
     fields_read(&again);
     do {
         f = again;

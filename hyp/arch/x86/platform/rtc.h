@@ -4,9 +4,12 @@
 
 #include <lodge/types.h>
 
-uint64_t rtc_read_seconds(void);     /* UTC since 1970; 0 if the clock makes no sense */
+uint64_t rtc_read_seconds(void); /* UTC since 1970; 0 if the clock makes no sense */
 
-/* The hardware domain's accesses: the index is latched here, and written together with each access of the data port. */
+/*
+ * The hardware domain's accesses: the index is latched here, and written together with each access
+ * of the data port.
+ */
 uint8_t rtc_guest_read(unsigned int port);
 void rtc_guest_write(unsigned int port, uint8_t value);
 

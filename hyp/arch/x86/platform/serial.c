@@ -1,9 +1,11 @@
 /*
- * 16550 serial ports. Output goes straight into the chip while it takes it, and what it does not take waits in a ring that
- * the transmit interrupt (or a timer, where the interrupt does not come) empties. Input goes to console_input().
+ * 16550 serial ports. Output goes straight into the chip while it takes it, and what it does not
+ * take waits in a ring that the transmit interrupt (or a timer, where the interrupt does not come)
+ * empties. Input goes to console_input().
  *
- * Who pushes bytes into a chip holds its `pushing` flag. It is no ranked lock, because write() comes with the console's
- * lock held: nobody waits for it but the flush of a fatal report, which takes it from a CPU that has stopped.
+ * Who pushes bytes into a chip holds its `pushing` flag. It is no ranked lock, because write()
+ * comes with the console's lock held: nobody waits for it but the flush of a fatal report, which
+ * takes it from a CPU that has stopped.
  *
  * Source: National Semiconductor PC16550D data sheet, "Registers".
  */
@@ -49,21 +51,23 @@
 #define BAUD_DEFAULT 115200U
 #define POLL_NS      (20 * NS_PER_MS)
 #define IRQ_PROBE_NS (100 * NS_PER_MS)
-#define SPIN_LIMIT   1000000U /* reads of LSR, some microsecond each, before a dead chip is given up */
+/* reads of LSR, some microsecond each, before a dead chip is given up */
+#define SPIN_LIMIT 1000000U
 
 struct serial_port {
     struct console_driver driver;
-    uint32_t baud;           /* 0: as the firmware left it */
-    uint8_t format;          /* LCR: data bits, stop bits, parity */
+    uint32_t baud;  /* 0: as the firmware left it */
+    uint8_t format; /* LCR: data bits, stop bits, parity */
     uint16_t base;
-    unsigned int irq;        /* ISA line; 0: poll */
+    unsigned int irq; /* ISA line; 0: poll */
     bool enabled, present, background, dead;
     bool irq_seen;
-    uint8_t depth;           /* bytes that an empty transmitter takes */
+    uint8_t depth; /* bytes that an empty transmitter takes */
 
     bool pushing;
     uint8_t ier;
-    uint32_t head, tail;     /* free-running; head moves under the console's lock, tail under `pushing` */
+    /* free-running; head moves under the console's lock, tail under `pushing` */
+    uint32_t head, tail;
     struct timer timer;
     char ring[RING_SIZE];
 };
@@ -72,8 +76,17 @@ static void port_write(struct console_driver *c, const char *s, size_t n);
 static void port_flush(struct console_driver *c);
 
 static struct serial_port ports[2] = {
-    { .driver = { "com1", port_write, port_flush }, .baud = BAUD_DEFAULT, .format = 3, .base = 0x3f8, .irq = 4, .enabled = true },
-    { .driver = { "com2", port_write, port_flush }, .baud = BAUD_DEFAULT, .format = 3, .base = 0x2f8, .irq = 3 },
+    { .driver = { "com1", port_write, port_flush },
+      .baud = BAUD_DEFAULT,
+      .format = 3,
+      .base = 0x3f8,
+      .irq = 4,
+      .enabled = true },
+    { .driver = { "com2", port_write, port_flush },
+      .baud = BAUD_DEFAULT,
+      .format = 3,
+      .base = 0x2f8,
+      .irq = 3 },
 };
 
 /* "8n1" as an LCR value. */
@@ -108,7 +121,9 @@ static int parse_format(const char *s, uint8_t *lcr, const char **end)
     return 0;
 }
 
-/* BAUD[/CLOCK_HZ][,FORMAT[,IOBASE[,IRQ]]], or auto for the first; an empty field keeps the default. */
+/*
+ * BAUD[/CLOCK_HZ][,FORMAT[,IOBASE[,IRQ]]], or auto for the first; an empty field keeps the default.
+ */
 static int parse_port(struct serial_port *p, const char *s)
 {
     uint64_t n;
@@ -175,7 +190,8 @@ static void reg_write(const struct serial_port *p, unsigned int reg, uint8_t v)
 
 static bool ring_empty(const struct serial_port *p)
 {
-    return __atomic_load_n(&p->head, __ATOMIC_SEQ_CST) == __atomic_load_n(&p->tail, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&p->head, __ATOMIC_SEQ_CST) ==
+           __atomic_load_n(&p->tail, __ATOMIC_SEQ_CST);
 }
 
 /* Push what the chip takes now. p->pushing is ours. */
@@ -199,7 +215,10 @@ static void push(struct serial_port *p)
 
 static void pump(struct serial_port *p)
 {
-    /* Whoever holds the flag may have looked at the ring before our bytes came: look again after it is free. */
+    /*
+     * Whoever holds the flag may have looked at the ring before our bytes came: look again after it
+     * is free.
+     */
     while (!ring_empty(p) || (p->ier & IER_TX)) {
         bool more;
 
@@ -227,7 +246,8 @@ static void drain(struct serial_port *p)
             last = p->tail;
             spins = 0;
         } else if (++spins == SPIN_LIMIT / 2) {
-            __atomic_store_n(&p->pushing, false, __ATOMIC_SEQ_CST); /* its holder has stopped for good */
+            /* its holder has stopped for good */
+            __atomic_store_n(&p->pushing, false, __ATOMIC_SEQ_CST);
         } else if (spins >= SPIN_LIMIT) {
             p->dead = true;
         }
@@ -287,7 +307,10 @@ static void port_interrupt(void *data)
     pump(p);
 }
 
-/* Its first run decides: the interrupt that serial_start() provoked has come, or the port is polled from now on. */
+/*
+ * Its first run decides: the interrupt that serial_start() provoked has come, or the port is polled
+ * from now on.
+ */
 static void port_timer(void *data)
 {
     struct serial_port *p = data;
@@ -300,7 +323,10 @@ static void port_timer(void *data)
     timer_set(&p->timer, arch_time_ns() + POLL_NS);
 }
 
-/* A chip that is absent reads as all ones; a present one keeps what is written to its scratch register. */
+/*
+ * A chip that is absent reads as all ones; a present one keeps what is written to its scratch
+ * register.
+ */
 static bool chip_present(const struct serial_port *p)
 {
     reg_write(p, REG_SCR, 0x5a);

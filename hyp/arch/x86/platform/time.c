@@ -1,6 +1,7 @@
 /*
- * The clock of each CPU: nanoseconds from its TSC, measured once against the platform's counter; and the timer that
- * interrupts it. Correcting the rate later is time_sync.c's, telling guests is time_guest.c's.
+ * The clock of each CPU: nanoseconds from its TSC, measured once against the platform's counter;
+ * and the timer that interrupts it. Correcting the rate later is time_sync.c's, telling guests is
+ * time_guest.c's.
  */
 #include "platform/time.h"
 
@@ -13,10 +14,10 @@
 #include "platform/clocksource.h"
 #include "platform/time_private.h"
 
-#define CALIBRATE_MS   20
-#define SAMPLES        5
-#define TICKS_SHIFT    30
-#define IO_DELAY_PORT  0x80 /* a write takes about a microsecond on any PC */
+#define CALIBRATE_MS        20
+#define SAMPLES             5
+#define TICKS_SHIFT         30
+#define IO_DELAY_PORT       0x80      /* a write takes about a microsecond on any PC */
 #define CPUID_TSC_INVARIANT (1U << 8) /* leaf 0x80000007, edx */
 
 typedef unsigned __int128 u128;
@@ -27,15 +28,16 @@ static DEFINE_PER_CPU(uint32_t, record_version); /* odd while the record changes
 uint64_t tsc_hz;
 bool tsc_invariant;
 
-static uint64_t apic_ticks_mul; /* as time_record.ticks_mul, for the APIC's clock; 0: not measured */
+/* as time_record.ticks_mul, for the APIC's clock; 0: not measured */
+static uint64_t apic_ticks_mul;
 
 /* The platform counter, widened to nanoseconds. */
 static struct {
     struct spinlock lock;
     struct clocksource *source;
-    uint64_t last;    /* counter at the last look */
+    uint64_t last; /* counter at the last look */
     uint64_t ns;
-    uint64_t rest;    /* less than a nanosecond, in units of 1/hz ns */
+    uint64_t rest; /* less than a nanosecond, in units of 1/hz ns */
 } platform = { .lock = SPINLOCK_INIT(RANK_TIME) };
 
 uint64_t time_record_ns(const struct time_record *r, uint64_t tsc)
@@ -75,7 +77,8 @@ void time_record_set(const struct time_record *r)
     uint32_t *version = &this_cpu(record_version);
 
     __atomic_store_n(version, *version + 1, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the only other reader is this CPU, in an outer context */
+    /* the only other reader is this CPU, in an outer context */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     this_cpu(time_records) = *r;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(version, *version + 1, __ATOMIC_RELAXED);
@@ -122,10 +125,14 @@ void arch_timer_program(uint64_t deadline_ns)
     }
     delta = deadline_ns - now;
     ticks = (uint64_t)((u128)delta * apic_ticks_mul >> TICKS_SHIFT) + 1;
-    apic_timer_arm_count(MIN(ticks, (uint64_t)0xffffffff)); /* a far deadline is looked at again on the way */
+    /* a far deadline is looked at again on the way */
+    apic_timer_arm_count(MIN(ticks, (uint64_t)0xffffffff));
 }
 
-/* A raw reading: of several, the one that took least time, so that an interruption between the two clocks does not count. */
+/*
+ * A raw reading: of several, the one that took least time, so that an interruption between the two
+ * clocks does not count.
+ */
 struct reading {
     uint64_t tsc, counter, width;
     uint32_t apic;
@@ -158,7 +165,10 @@ static uint64_t platform_advance(uint64_t counter)
 
     assert_held(&platform.lock);
     platform.last = counter;
-    /* Counters have at most 32 bits and are read every second, so that units fit 64 bits: no wide division here. */
+    /*
+     * Counters have at most 32 bits and are read every second, so that units fit 64 bits: no wide
+     * division here.
+     */
     platform.ns += (uint64_t)units / c->hz;
     platform.rest = (uint64_t)units % c->hz;
     return platform.ns;
@@ -230,10 +240,12 @@ void time_init(void)
     struct reading now;
 
     platform.source = clocksource_choose();
-    tsc_invariant = cpuid(0x80000000, 0).a >= 0x80000007 && (cpuid(0x80000007, 0).d & CPUID_TSC_INVARIANT);
+    tsc_invariant =
+        cpuid(0x80000000, 0).a >= 0x80000007 && (cpuid(0x80000007, 0).d & CPUID_TSC_INVARIANT);
     calibrate();
     if (tsc_hz < 1000000) {
-        panic("the TSC does not count: %llu ticks a second by %s", (unsigned long long)tsc_hz, platform.source->name);
+        panic("the TSC does not count: %llu ticks a second by %s", (unsigned long long)tsc_hz,
+              platform.source->name);
     }
 
     flags = spin_lock_irqsave(&platform.lock);
@@ -243,7 +255,8 @@ void time_init(void)
     time_record_set(&r);
     spin_unlock_irqrestore(&platform.lock, flags);
     log_info("TSC: %llu.%03llu MHz by %s%s", (unsigned long long)tsc_hz / 1000000,
-             (unsigned long long)tsc_hz / 1000 % 1000, platform.source->name, tsc_invariant ? ", constant" : "");
+             (unsigned long long)tsc_hz / 1000 % 1000, platform.source->name,
+             tsc_invariant ? ", constant" : "");
     if (!tsc_invariant && !time_can_sample()) {
         log_warning("time: %s cannot correct a TSC of varying rate", platform.source->name);
     }
@@ -262,7 +275,10 @@ void time_init_cpu(unsigned int cpu)
         uint64_t here = time_record_ns(&r, s.tsc);
         int64_t off = (int64_t)(here - s.ns);
 
-        /* TSCs that were not started together are far apart; what is less is the clocks' drift since boot. */
+        /*
+         * TSCs that were not started together are far apart; what is less is the clocks' drift
+         * since boot.
+         */
         if (off > (int64_t)NS_PER_MS || off < -(int64_t)NS_PER_MS) {
             r = time_record_make(s.tsc, s.ns, tsc_hz);
             time_record_set(&r);

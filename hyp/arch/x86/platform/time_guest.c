@@ -1,4 +1,7 @@
-/* Time as guests see it: the numbers with which a vCPU scales the TSC itself, and the wall clock. Source: public/xen.h. */
+/*
+ * Time as guests see it: the numbers with which a vCPU scales the TSC itself, and the wall clock.
+ * Source: public/xen.h.
+ */
 #include "platform/time.h"
 
 #include <lodge/errno.h>
@@ -78,7 +81,8 @@ static void vcpu_publish(struct vcpu *v, const struct time_record *r)
         done = false;
     }
     if (v->time_gva && v == current) {
-        done = area_publish(v->time_gva, &t) && done; /* not mapped just now: the next switch tries again */
+        /* not mapped just now: the next switch tries again */
+        done = area_publish(v->time_gva, &t) && done;
     }
     v->arch.time_version = done ? r->id : 0;
 }

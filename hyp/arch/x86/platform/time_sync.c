@@ -1,7 +1,8 @@
 /*
- * Are the CPUs' TSCs one clock, and does it keep its rate? The first is tried out once, by pairs of CPUs that hand a
- * time stamp to and fro; the second is what a CPU promises (invariant TSC), or is enforced by correcting each second:
- * never by a jump back, but by a rate that makes up for the error until the next look.
+ * Are the CPUs' TSCs one clock, and does it keep its rate? The first is tried out once, by pairs of
+ * CPUs that hand a time stamp to and fro; the second is what a CPU promises (invariant TSC), or is
+ * enforced by correcting each second: never by a jump back, but by a rate that makes up for the
+ * error until the next look.
  */
 #include "platform/time_private.h"
 
@@ -12,18 +13,22 @@
 #include "platform/clocksource.h"
 #include "platform/time.h"
 
-#define PERIOD_NS       NS_PER_S
-#define TOLERATED_NS    20000     /* an error that small is as likely the reading's */
-#define MAX_SLEW_PPM    500
-#define JUMP_NS         (100 * (int64_t)NS_PER_MS) /* beyond: the TSC stood still, slewing would take minutes */
-#define ROUNDS          1000
-#define ARRIVE_NS       (20 * NS_PER_MS)
+#define PERIOD_NS    NS_PER_S
+#define TOLERATED_NS 20000 /* an error that small is as likely the reading's */
+#define MAX_SLEW_PPM 500
+/* beyond: the TSC stood still, slewing would take minutes */
+#define JUMP_NS   (100 * (int64_t)NS_PER_MS)
+#define ROUNDS    1000
+#define ARRIVE_NS (20 * NS_PER_MS)
 
 bool tsc_synced;
 
 static struct timer sync_timer;
 
-/* The error of this CPU's clock now, and a record that ends it within one period. False: it is good enough. */
+/*
+ * The error of this CPU's clock now, and a record that ends it within one period. False: it is good
+ * enough.
+ */
 static bool record_correct(struct time_record *r)
 {
     struct time_sample s = time_sample_take();
@@ -46,7 +51,8 @@ static bool record_correct(struct time_record *r)
     }
     /* More ticks to the nanosecond make a slower clock. */
     ppm = MIN(size * 1000000 / (int64_t)PERIOD_NS + 1, (int64_t)MAX_SLEW_PPM);
-    *r = time_record_make(s.tsc, here, tsc_hz + (ahead > 0 ? ppm : -ppm) * (int64_t)(tsc_hz / 1000000));
+    *r = time_record_make(s.tsc, here,
+                          tsc_hz + (ahead > 0 ? ppm : -ppm) * (int64_t)(tsc_hz / 1000000));
     return true;
 }
 
@@ -70,7 +76,10 @@ static void correct_here(void *arg)
     arch_irq_restore(flags);
 }
 
-/* CPUs that share a record change to the next one while both still agree; the others correct themselves, each alone. */
+/*
+ * CPUs that share a record change to the next one while both still agree; the others correct
+ * themselves, each alone.
+ */
 static void sync_tick(void *data)
 {
     (void)data;
@@ -110,7 +119,8 @@ static void pair_run(void)
         if (now < seen) {
             __atomic_store_n(&pair.behind, true, __ATOMIC_RELAXED);
         } else {
-            (void)__atomic_compare_exchange_n(&pair.latest, &seen, now, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+            (void)__atomic_compare_exchange_n(&pair.latest, &seen, now, false, __ATOMIC_ACQ_REL,
+                                              __ATOMIC_RELAXED);
         }
     }
 }
@@ -121,7 +131,8 @@ static void pair_guest_side(void *data)
     unsigned long flags;
 
     (void)data;
-    if (!__atomic_compare_exchange_n(&pair.state, &expected, PAIR_MET, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    if (!__atomic_compare_exchange_n(&pair.state, &expected, PAIR_MET, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
         return; /* too late */
     }
     flags = arch_irq_save();
@@ -143,8 +154,8 @@ static bool pair_agrees(unsigned int cpu)
     work_schedule_cpu(&work, cpu);
     while (__atomic_load_n(&pair.state, __ATOMIC_ACQUIRE) == PAIR_WAITING) {
         if (rdtsc_ordered() - start > tsc_hz / 1000 * (ARRIVE_NS / NS_PER_MS) &&
-            __atomic_compare_exchange_n(&pair.state, &expected, PAIR_GIVEN_UP, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_ACQUIRE)) {
+            __atomic_compare_exchange_n(&pair.state, &expected, PAIR_GIVEN_UP, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
             work_kill(&work);
             return false;
         }

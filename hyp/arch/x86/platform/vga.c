@@ -1,7 +1,7 @@
 /*
- * The text screen. Scrolling moves the start address through the adapter's 32 KiB window, so that a new line costs one
- * line; only at the window's end are the visible lines copied back. Source: IBM VGA XGA Technical Reference, "CRT
- * Controller Registers".
+ * The text screen. Scrolling moves the start address through the adapter's 32 KiB window, so that a
+ * new line costs one line; only at the window's end are the visible lines copied back. Source: IBM
+ * VGA XGA Technical Reference, "CRT Controller Registers".
  */
 #include "platform/vga.h"
 
@@ -188,7 +188,10 @@ static void lfb_info(struct dom0_vga_console_info *info)
     info->u.vesa_lfb.lfb_base = (uint32_t)base;
     info->u.vesa_lfb.ext_lfb_base = base >> 32;
     info->u.vesa_lfb.lfb_size = (uint32_t)DIV_ROUND_UP(bytes, KIB(64));
-    /* The layout that every direct-colour mode of these depths has: VESA BIOS Extension 3.0, "Color masks". */
+    /*
+     * The layout that every direct-colour mode of these depths has: VESA BIOS Extension 3.0, "Color
+     * masks".
+     */
     info->u.vesa_lfb.red_pos = deep ? 16 : 11;
     info->u.vesa_lfb.red_size = deep ? 8 : 5;
     info->u.vesa_lfb.green_pos = deep ? 8 : 5;

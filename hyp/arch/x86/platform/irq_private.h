@@ -1,0 +1,50 @@
+/* What irq.c and irq_guest.c share: the descriptor of an interrupt line. */
+#ifndef X86_PLATFORM_IRQ_PRIVATE_H
+#define X86_PLATFORM_IRQ_PRIVATE_H
+
+#include "core/lock.h"
+#include "platform/irq.h"
+
+enum irq_owner { OWNER_NONE, OWNER_HYPERVISOR, OWNER_GUESTS };
+
+struct irq_guest {
+    struct domain *d;
+    uint32_t pirq;
+    bool owes_eoi;
+};
+
+struct irq_desc {
+    struct spinlock lock; /* RANK_IRQ; what follows */
+    uint8_t vector;       /* 0: none yet */
+    uint8_t owner;        /* enum irq_owner */
+    bool level, low, typed;
+    bool share;
+    bool stormy; /* masked by the storm limit */
+    unsigned int cpu;
+    void (*fn)(void *data); /* OWNER_HYPERVISOR */
+    void *data;
+    struct irq_guest guests[IRQ_MAX_GUESTS]; /* OWNER_GUESTS */
+    unsigned int nr_guests;
+    unsigned int nr_owing;
+    struct msi_entry *msi; /* irq numbers from nr_gsis on; NULL: not allocated */
+    uint64_t window_start_ns;
+    uint32_t window_count;
+    uint64_t count;
+
+    uint32_t in_handler; /* atomic: CPUs inside; irq_synchronize() waits for zero */
+};
+
+/* NULL: no such line, or no message of that number */
+struct irq_desc *irq_desc_of(unsigned int irq);
+unsigned int irq_desc_number(const struct irq_desc *desc);
+
+/* desc->lock is held. */
+void irq_line_mask(struct irq_desc *desc, bool masked);
+void irq_line_route(struct irq_desc *desc, unsigned int cpu);
+int irq_line_prepare(struct irq_desc *desc) MUST_CHECK; /* vector and type: 0, -ENOSPC */
+
+void irq_guest_init(void);
+/* from the interrupt: acknowledges, and tells the guests */
+void irq_guest_deliver(struct irq_desc *desc);
+
+#endif
