@@ -149,7 +149,8 @@ int l1e_update(uint64_t *at, uint64_t new, struct domain *pt_owner, struct domai
         /* Only write permission comes or goes: fork, and the first write after it. */
         struct frame *f = frame_of(pte_mfn(new));
 
-        if (new & PTE_RW && unlikely(!type_get_writable(f))) {
+        /* A frame that is mapped by another's grace, read-only, does not become writable so. */
+        if (new & PTE_RW && (unlikely(f->owner != pg_owner->id) || unlikely(!type_get_writable(f)))) {
             return -EBUSY;
         }
         entry_write_inline(at, old, new, preserve_ad);
