@@ -57,7 +57,7 @@ static void l1_unlock(struct vcpu *v, struct frame *table)
 
 int gnttab_arch_map(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_t flags)
 {
-    uint64_t entry = PTE_P | PTE_A | PTE_D | GUEST_AVAIL(flags), old;
+    uint64_t entry = PTE_P | PTE_A | PTE_D | PTE_NX | GUEST_AVAIL(flags), old;
     struct frame *table;
     unsigned int index;
 
