@@ -9,6 +9,7 @@
 #include "core/object.h"
 #include "core/privilege.h"
 #include "mm/page.h"
+#include "platform/acpi.h"
 #include "pv/type.h"
 
 #define M2P_EXTENT_FRAMES (PAGE_SIZE * ENTRIES / sizeof(uint64_t)) /* frames that 2 MiB of M2P are about */
@@ -59,14 +60,17 @@ bool memory_arch_unused(const struct frame *f)
 
 uint64_t memory_arch_max_gfn(const struct domain *d)
 {
-    return shared_read(&d->shared->arch.max_pfn) - 1;
+    uint64_t nr_pfns = shared_read(&d->shared->arch.max_pfn); /* 0 until the guest has said it */
+
+    return nr_pfns ? nr_pfns - 1 : 0;
 }
 
 void memory_arch_m2p_mapping(struct xen_machphys_mapping *m)
 {
     m->v_start = M2P_START;
     m->v_end = M2P_START + M2P_SIZE;
-    m->max_mfn = M2P_SIZE / sizeof(uint64_t) - 1;
+    /* No memory is ever added to this machine: what domain 0 may learn. Others could be moved elsewhere. */
+    m->max_mfn = (current->domain == dom0 ? max_frame : M2P_SIZE / sizeof(uint64_t)) - 1;
 }
 
 /* The 2 MiB page at va in the hypervisor's tables; frame 0 for a hole, where there is no RAM. */
@@ -200,16 +204,40 @@ struct gap_walk {
     uint64_t at, end;
 };
 
+static void allowed_bytes(struct gap_walk *g, uint64_t start, uint64_t end)
+{
+    if (start > g->at && g->at < g->end) {
+        map_write(g->w, g->at, MIN(start, g->end) - g->at, RANGE_RESERVED);
+    }
+    g->at = MAX(g->at, end);
+}
+
+/* The first I/O APIC's page in [start, end), or end. */
+static uint64_t next_ioapic(uint64_t start, uint64_t end)
+{
+    for (unsigned int i = 0; i < acpi.nr_ioapics; i++) {
+        if (acpi.ioapics[i].base >= start && acpi.ioapics[i].base < end) {
+            end = acpi.ioapics[i].base & PAGE_MASK;
+        }
+    }
+    return end;
+}
+
+/* An I/O APIC may be read, but is no free address space either. */
 static int gap_step(uint64_t start, uint64_t end, void *arg)
 {
     struct gap_walk *g = arg;
 
     start <<= PAGE_SHIFT;
     end <<= PAGE_SHIFT;
-    if (start > g->at && g->at < g->end) {
-        map_write(g->w, g->at, MIN(start, g->end) - g->at, RANGE_RESERVED);
+    while (start < end) {
+        uint64_t stop = next_ioapic(start, end);
+
+        if (stop > start) {
+            allowed_bytes(g, start, stop);
+        }
+        start = stop + PAGE_SIZE;
     }
-    g->at = MAX(g->at, end);
     return g->at >= g->end;
 }
 
