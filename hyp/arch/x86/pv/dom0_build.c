@@ -170,6 +170,7 @@ static void tables_hand_over(struct vcpu *v, const struct dom0_tables *t)
     if (!type_pin(f)) {
         panic("domain 0's first page table is pinned already");
     }
+    l4_m2p_show(l4, true);
     v->arch.l4_kernel = l4;
     v->arch.cr3_kernel = l4.n << PAGE_SHIFT;
 }

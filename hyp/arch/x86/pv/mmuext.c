@@ -100,6 +100,9 @@ int pv_set_kernel_root(struct vcpu *v, mfn_t mfn)
             frame_put(frame_of(mfn));
             return rc;
         }
+        if (!m2p_is_strict(v->domain)) {
+            l4_m2p_show(mfn, true);
+        }
         v->arch.l4_kernel = mfn;
         v->arch.cr3_kernel = mfn.n << PAGE_SHIFT;
     }
@@ -130,6 +133,9 @@ int pv_set_user_root(struct vcpu *v, uint64_t mfn)
             frame_put(frame_of(new));
             return rc;
         }
+    }
+    if (mfn && m2p_is_strict(v->domain)) {
+        l4_m2p_show(new, false);
     }
     v->arch.l4_user = new;
     v->arch.cr3_user = mfn << PAGE_SHIFT;

@@ -105,6 +105,18 @@ static bool slot_is_ours(unsigned int level, unsigned int i)
     return level == 4 && i >= HOLE_SLOT_FIRST && i < HOLE_SLOT_END;
 }
 
+bool m2p_is_strict(const struct domain *d)
+{
+    return __atomic_load_n(&d->vm_assist, __ATOMIC_RELAXED) & 1ULL << VMASST_TYPE_m2p_strict;
+}
+
+void l4_m2p_show(mfn_t l4, bool show)
+{
+    uint64_t *slot = (uint64_t *)arch_map_frame(l4) + pt_index(M2P_START, 4);
+
+    __atomic_store_n(slot, show ? hyp_l4[pt_index(M2P_START, 4)] : 0, __ATOMIC_RELAXED);
+}
+
 /* Levels 2 to 4, from arch_word on. -ERESTART and errors leave in arch_word how far it came. */
 static int table_validate(struct frame *f, unsigned int level, struct domain *d, bool preemptible)
 {
@@ -142,6 +154,7 @@ static int table_validate(struct frame *f, unsigned int level, struct domain *d,
     }
     if (level == 4) {
         memcpy(table + HOLE_SLOT_FIRST, hyp_l4 + HOLE_SLOT_FIRST, (HOLE_SLOT_END - HOLE_SLOT_FIRST) * sizeof(*table));
+        l4_m2p_show(frame_mfn(f), m2p_is_strict(d));
     }
     return 0;
 }

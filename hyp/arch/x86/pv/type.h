@@ -105,6 +105,14 @@ static inline void type_put_writable(struct frame *f)
 }
 /* If the frame is partial, devalidate it. 0 or -ERESTART. */
 int type_abandon(struct frame *f, bool preemptible) MUST_CHECK;
+/*
+ * Whether an L4 table shows the M2P to who runs on it. By itself it does not, and does from when it becomes a
+ * kernel's base pointer on; with VMASST_TYPE_m2p_strict it does, until it becomes a user's. Source: Xen 4.17
+ * arch/x86/mm.c, new_guest_cr3 and MMUEXT_NEW_USER_BASEPTR.
+ */
+void l4_m2p_show(mfn_t l4, bool show);
+bool m2p_is_strict(const struct domain *d);
+
 /* Sets or clears the pin flag; false if it was so already. */
 bool type_pin(struct frame *f) MUST_CHECK;
 bool type_unpin(struct frame *f) MUST_CHECK;
