@@ -151,16 +151,9 @@ static void int80(struct vcpu *v, struct cpu_user_regs *regs)
 static void guest_trap(struct cpu_user_regs *regs, unsigned int vector)
 {
     struct vcpu *v = current;
-    uint64_t address = 0;
 
-    if (vector == TRAP_PF) {
-        address = read_cr2(); /* before another fault can overwrite it */
-    }
     arch_irq_enable();
     switch (vector) {
-    case TRAP_PF:
-        page_fault(v, regs, address);
-        break;
     case TRAP_GP:
         general_protection(regs);
         break;
@@ -188,6 +181,13 @@ void trap_handle(struct cpu_user_regs *regs)
 {
     unsigned int vector = regs->entry_vector & 0xff;
 
+    if (likely(vector == TRAP_PF && regs_from_guest(regs))) { /* the commonest by far */
+        uint64_t address = read_cr2(); /* before another fault can overwrite it */
+
+        arch_irq_enable();
+        page_fault(current, regs, address);
+        return;
+    }
     switch (vector) {
     case TRAP_NMI:
         nmi_handle();

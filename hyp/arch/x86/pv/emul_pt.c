@@ -202,45 +202,33 @@ static bool quick_emulate(struct vcpu *v, uint64_t va, struct cpu_user_regs *reg
     return rc == 0;
 }
 
-bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs)
+/* Every other instruction that writes memory. */
+static __attribute__((noinline)) bool full_emulate(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs,
+                                                   struct frame *table)
 {
     struct pt_change change = { .v = v, .pt_owner = v->domain, .pg_owner = v->domain };
     struct x86_insn insn;
-    struct frame *table;
     struct x86_rmw w;
-    uint64_t pte, entry, old;
+    uint64_t entry, old;
     unsigned int index, shift, bytes;
-    bool done = false;
     int rc;
 
-    if (!pt_read_l1e(v, va, &pte)) {
-        return false;
-    }
-    if ((pte & (PTE_P | PTE_RW)) != PTE_P || !frame_valid(pte_mfn(pte)) ||
-        !frame_get(frame_of(pte_mfn(pte)), v->domain)) {
-        return false;
-    }
-    table = frame_of(pte_mfn(pte));
-    if (quick_emulate(v, va, regs, table)) {
-        frame_put(table);
-        return true;
-    }
     if ((type_word(table) & (TYPE_MASK | TYPE_VALIDATED)) != (TYPE_L1 | TYPE_VALIDATED) ||
         !emul_fetch(regs, &insn)) {
-        goto out;
+        return false;
     }
     index = (va & ~PAGE_MASK) / 8;
     shift = (va & 7) * 8;
     bytes = x86_rmw_size(&insn);
     /* The access must lie inside one entry, and be the one that faulted. */
     if (bytes * 8 + shift > 64 || !names(regs, &insn, va)) {
-        goto out;
+        return false;
     }
     for (;;) {
         old =
             __atomic_load_n((uint64_t *)arch_map_frame(frame_mfn(table)) + index, __ATOMIC_RELAXED);
         if (!compute(regs, &insn, old >> shift, &w)) {
-            goto out;
+            return false;
         }
         if (!w.stores) {
             rc = 0;
@@ -254,12 +242,25 @@ bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs
     }
     if (!rc) {
         apply(regs, &insn, &w);
-        done = true;
-    } else {
-        log_guest_debug("write of %016lx to page-table entry %lx.%u refused (%d)",
-                        (unsigned long)entry, (unsigned long)frame_mfn(table).n, index, rc);
+        return true;
     }
-out:
+    log_guest_debug("write of %016lx to page-table entry %lx.%u refused (%d)", (unsigned long)entry,
+                    (unsigned long)frame_mfn(table).n, index, rc);
+    return false;
+}
+
+bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs)
+{
+    struct frame *table;
+    uint64_t pte;
+    bool done;
+
+    if (!pt_read_l1e(v, va, &pte) || (pte & (PTE_P | PTE_RW)) != PTE_P || !frame_valid(pte_mfn(pte)) ||
+        !frame_get(frame_of(pte_mfn(pte)), v->domain)) {
+        return false;
+    }
+    table = frame_of(pte_mfn(pte));
+    done = quick_emulate(v, va, regs, table) || full_emulate(v, va, regs, table);
     frame_put(table);
     return done;
 }

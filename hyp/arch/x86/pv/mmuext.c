@@ -308,7 +308,7 @@ static ALWAYS_INLINE bool op_read(struct mmuext_op *op, uint64_t gva)
     uint64_t words[sizeof(*op) / sizeof(uint64_t)];
 
     BUILD_ASSERT(sizeof(*op) == 24);
-    if (!guest_get_u64(gva, &words[0]) || !guest_get_u64(gva + 8, &words[1]) || !guest_get_u64(gva + 16, &words[2])) {
+    if (!guest_address_ok(gva) || !guest_get_u64(gva, &words[0]) || !guest_get_u64(gva + 8, &words[1]) || !guest_get_u64(gva + 16, &words[2])) {
         return false;
     }
     __builtin_memcpy(op, words, sizeof(*op));
@@ -331,9 +331,6 @@ long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, ui
         return (int)foreign;
     }
     if (unlikely(count_arg & MMU_UPDATE_PREEMPTED && done_gva) && guest_copy_from(&done, done_gva, sizeof(done))) {
-        return -EFAULT;
-    }
-    if (!guest_range_ok(gva, (uint64_t)count * sizeof(op))) {
         return -EFAULT;
     }
     rc = mm_target_get(v, (domid_t)foreign, &d);
