@@ -305,6 +305,27 @@ TEST(the_end_of_domain_0_is_the_machines)
     }
 }
 
+TEST(a_thousand_lives_leave_the_memory_as_it_was)
+{
+    uint64_t before = 0;
+
+    for (unsigned int i = 0; i < 1010; i++) {
+        struct domain *d = host_domain(2, 1 + i % 3);
+        evtchn_port_t port;
+
+        (void)host_domain_page(d);
+        assert_int_equal(evtchn_alloc_unbound(d, 0, &port), 0);
+        d->vcpus[0]->pause_flags = 0;
+        domain_unpause(d);
+        host_domain_end(d);
+        settle();
+        if (i == 9) {
+            before = frames_free_count(); /* tables and slabs have been made */
+        }
+    }
+    assert_int_equal(frames_free_count(), before);
+}
+
 TEST_RUN(start, NULL, T(a_new_domain_is_paused_found_by_its_number_and_has_no_vcpu),
          T(domains_are_listed_by_rising_number), T(bad_requests_are_refused),
          T(a_number_is_taken_until_the_last_reference_goes),
@@ -313,4 +334,5 @@ TEST_RUN(start, NULL, T(a_new_domain_is_paused_found_by_its_number_and_has_no_vc
          T(vcpus_are_made_once_down_and_within_bounds), T(killing_again_does_nothing),
          T(only_the_privileged_name_others),
          T(a_shut_down_domain_stays_stopped_until_it_is_resumed), T(a_latched_reason_wins),
-         T(a_crash_may_be_found_with_any_lock_held), T(the_end_of_domain_0_is_the_machines))
+         T(a_crash_may_be_found_with_any_lock_held), T(the_end_of_domain_0_is_the_machines),
+          T(a_thousand_lives_leave_the_memory_as_it_was))

@@ -68,7 +68,7 @@ void frame_release(struct frame *f, uint64_t flags)
     struct domain *d = domain_by_id(f->owner);
     bool last;
 
-    assert(d && (flags & FRAME_COUNT_MASK) == 0);
+    assert(d && !(flags & FRAME_COUNT_MASK));
     spin_lock(&d->page_lock);
     if (flags & FRAME_EXTRA) {
         d->nr_extra_pages--;

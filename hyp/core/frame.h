@@ -104,7 +104,7 @@ static inline void frame_put(struct frame *f)
     /* Release: our use of the frame is over before the next owner's begins; acquire: the others' too, for the last. */
     uint64_t left = __atomic_sub_fetch(&f->count, 1, __ATOMIC_ACQ_REL);
 
-    if (unlikely(!(left & FRAME_COUNT_MASK))) {
+    if (unlikely(((left + 1) & FRAME_COUNT_MASK) <= 1)) { /* none left, or fewer than none */
         frame_release(f, left);
     }
 }

@@ -252,7 +252,6 @@ static void close_table(struct grant_table *gt)
     spin_unlock(&gt->lock);
     for (uint32_t i = 0; i < gt->nr_frames; i++) {
         (void)frame_drop_allocation(frame_of(arch_frame_of(gt->shared[i])));
-        gt->shared[i] = NULL;
     }
 }
 
@@ -280,6 +279,7 @@ void gnttab_destroy(struct domain *d)
     close_table(gt);
     for (uint32_t i = 0; i < gt->nr_frames; i++) {
         object_free(gt->pins[i]);
+        heap_free_pages(gt->shared[i], 0); /* nobody refers to it: the domain would still be referenced */
     }
     maptrack_fini(gt);
     object_free(gt->pins);

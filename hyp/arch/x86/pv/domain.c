@@ -7,6 +7,7 @@
 #include "core/softirq.h"
 #include "mm/flush.h"
 #include "mm/page.h"
+#include "platform/pirq.h"
 #include "platform/platform.h"
 #include "pv/descriptor.h"
 #include "pv/mm_target.h"
@@ -153,6 +154,7 @@ int domain_arch_relinquish(struct domain *d)
         }
     }
     if (!d->arch.relinquish_started) {
+        pirq_domain_fini(d);
         d->arch.relinquish_started = true;
         d->arch.relinquish_left = d->nr_pages;
     }
