@@ -14,6 +14,7 @@
 #define X86_RCX 1
 #define X86_RDX 2
 #define X86_RBX 3
+#define X86_RSP 4
 #define X86_RDI 7
 
 struct x86_rmw {
@@ -30,8 +31,14 @@ struct x86_rmw {
 
 /* Bytes of the memory operand: 1, 2, 4, 8; 0: it has none that x86_rmw_compute() could write. */
 unsigned int x86_rmw_size(const struct x86_insn *insn);
-/* The operand is named by rdi, not by a ModRM byte: STOS. */
-bool x86_rmw_at_rdi(const struct x86_insn *insn);
+/* What names that operand. */
+enum x86_rmw_place {
+    X86_RMW_NOWHERE,
+    X86_RMW_MODRM,
+    X86_RMW_RDI,       /* STOS */
+    X86_RMW_BELOW_RSP, /* PUSH */
+};
+enum x86_rmw_place x86_rmw_place(const struct x86_insn *insn);
 /* old: what memory holds. False: an instruction, or a form of it, that is not covered. */
 bool x86_rmw_compute(const struct x86_insn *insn, const uint64_t regs[X86_NR_REGS], uint64_t rflags,
                      uint64_t old, struct x86_rmw *out) MUST_CHECK;

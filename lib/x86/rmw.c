@@ -190,9 +190,6 @@ static void reg_write(const struct x86_insn *insn, const uint64_t *regs, unsigne
 static bool stos(const struct x86_insn *insn, const uint64_t *regs, unsigned int bytes,
                  struct x86_rmw *out)
 {
-    if (insn->address_size != 8) {
-        return false;
-    }
     if (insn->rep || insn->repne) {
         if (!regs[X86_RCX]) {
             return false; /* writes nothing: not what brought the caller here */
@@ -204,6 +201,19 @@ static bool stos(const struct x86_insn *insn, const uint64_t *regs, unsigned int
     reg_write(insn, regs, X86_RDI, 8,
               regs[X86_RDI] + (out->rflags & FLAG_DF ? -(uint64_t)bytes : bytes), out);
     return true;
+}
+
+/* Of a register, as it was before, or of an immediate. */
+static void push(const struct x86_insn *insn, const uint64_t *regs, unsigned int bytes,
+                 struct x86_rmw *out)
+{
+    uint64_t value = (uint64_t)insn->immediate;
+
+    if (insn->opcode < 0x60) {
+        value = regs[(insn->opcode & 7) | (insn->rex & 1 ? 8 : 0)];
+    }
+    out->value = value & mask_of(bytes);
+    reg_write(insn, regs, X86_RSP, 8, regs[X86_RSP] - bytes, out);
 }
 
 /* Groups F6, F7 and FE, FF. */
@@ -242,6 +252,11 @@ static bool one_byte(const struct x86_insn *insn, const uint64_t *regs, uint64_t
             return false;
         }
         out->value = alu(op >> 3, old, reg_read(insn, regs, insn->reg, bytes), bytes, &out->rflags);
+        return true;
+    case 0x50 ... 0x57:
+    case 0x68:
+    case 0x6a:
+        push(insn, regs, bytes, out);
         return true;
     case 0x80 ... 0x83:
         out->value = alu(insn->reg & 7, old, immediate, bytes, &out->rflags);
@@ -373,18 +388,36 @@ static bool two_byte(const struct x86_insn *insn, const uint64_t *regs, uint64_t
     }
 }
 
+enum x86_rmw_place x86_rmw_place(const struct x86_insn *insn)
+{
+    if (insn->has_modrm) {
+        return insn->mod == 3 ? X86_RMW_NOWHERE : X86_RMW_MODRM;
+    }
+    if (insn->map || insn->address_size != 8) { /* outside of 64-bit mode, stacks have segments */
+        return X86_RMW_NOWHERE;
+    }
+    if ((insn->opcode & 0xfe) == 0xaa) {
+        return X86_RMW_RDI;
+    }
+    return (insn->opcode & 0xf8) == 0x50 || (insn->opcode & 0xfd) == 0x68 ? X86_RMW_BELOW_RSP
+                                                                          : X86_RMW_NOWHERE;
+}
+
 unsigned int x86_rmw_size(const struct x86_insn *insn)
 {
+    switch (x86_rmw_place(insn)) {
+    case X86_RMW_NOWHERE:
+        return 0;
+    case X86_RMW_BELOW_RSP:
+        return insn->operand_size == 2 ? 2 : 8;
+    default:
+        break;
+    }
     if (insn->map && insn->opcode == 0xc7) { /* CMPXCHG8B; CMPXCHG16B is not covered */
         return (insn->reg & 7) == 1 && !(insn->rex & 8) ? 8 : 0;
     }
     /* Byte forms have even opcodes. */
     return insn->opcode & 1 || (insn->map && insn->opcode == 0xba) ? insn->operand_size : 1;
-}
-
-bool x86_rmw_at_rdi(const struct x86_insn *insn)
-{
-    return !insn->map && (insn->opcode & 0xfe) == 0xaa;
 }
 
 bool x86_rmw_compute(const struct x86_insn *insn, const uint64_t regs[X86_NR_REGS], uint64_t rflags,
@@ -393,7 +426,7 @@ bool x86_rmw_compute(const struct x86_insn *insn, const uint64_t regs[X86_NR_REG
     unsigned int bytes = x86_rmw_size(insn);
 
     *out = (struct x86_rmw){ .stores = true, .rflags = rflags };
-    if (!bytes || (insn->has_modrm ? insn->mod == 3 : !x86_rmw_at_rdi(insn))) {
+    if (!bytes) {
         return false;
     }
     return insn->map ? two_byte(insn, regs, old & mask_of(bytes), bytes, out)

@@ -20,9 +20,6 @@
 #define FLAG_OF   0x800ULL
 #define FLAGS_ALL (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_DF | FLAG_OF)
 
-#define RSP 4
-#define RSI 6
-
 /* What the trampoline loads before the instruction and stores after it. */
 struct machine {
     uint64_t regs[X86_NR_REGS], rflags, stack, memory[4];
@@ -74,7 +71,7 @@ static void execute(const uint8_t *bytes, unsigned int length)
     uint8_t *at = cpu->code;
 
     at = emit(at, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57", 10); /* push rbx rbp r12 ... r15 */
-    at = emit_mov(at, true, RSP, &cpu->m.stack);
+    at = emit_mov(at, true, X86_RSP, &cpu->m.stack);
     at = emit_flags(at, false);
     for (unsigned int i = 0; i < X86_NR_REGS; i++) {
         at = emit_mov(at, false, i, &cpu->m.regs[i]);
@@ -83,7 +80,7 @@ static void execute(const uint8_t *bytes, unsigned int length)
     for (unsigned int i = 0; i < X86_NR_REGS; i++) {
         at = emit_mov(at, true, i, &cpu->m.regs[i]);
     }
-    at = emit_mov(at, false, RSP, &cpu->m.stack);
+    at = emit_mov(at, false, X86_RSP, &cpu->m.stack);
     at = emit_flags(at, true);
     at = emit(at, "\xfc\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3", 12); /* cld; pops; ret */
     assert_true(at <= cpu->code + CODE_ROOM);
@@ -229,7 +226,7 @@ static void encode(struct trial *t, const struct sample *s)
     }
     do { /* neither SIB nor the registers that count, shift or match */
         base = random64() % X86_NR_REGS;
-    } while ((base & 7) == RSP || base <= X86_RBX || (s->group < 0 && base == reg));
+    } while ((base & 7) == X86_RSP || base <= X86_RBX || (s->group < 0 && base == reg));
     rex |= base & 8 ? 0x41 : 0;
     rex |= s->group < 0 && reg & 8 ? 0x44 : 0;
     if (narrow) {
@@ -406,7 +403,7 @@ static void stos_encode(struct trial *t, unsigned int prefix, bool repeats)
     *p++ = random64() % 4 ? 0xab : 0xaa;
     t->length = (unsigned int)(p - t->bytes);
     assert_true(x86_insn_decode(t->bytes, t->length, X86_MODE_64, &t->insn));
-    assert_true(x86_rmw_at_rdi(&t->insn));
+    assert_int_equal(x86_rmw_place(&t->insn), X86_RMW_RDI);
 }
 
 TEST(stos_does_what_the_cpu_does)
@@ -449,6 +446,36 @@ TEST(repeated_stos_goes_on_until_the_count_is_0)
     assert_false(compute(&t, &w));
 }
 
+TEST(push_does_what_the_cpu_does)
+{
+    for (unsigned int n = 0; n < TRIALS; n++) {
+        struct trial t = { 0 };
+        uint8_t *p = t.bytes;
+        struct x86_rmw w;
+        unsigned int form = random64() % 4;
+
+        if (random64() % 4 == 0) {
+            *p++ = 0x66;
+        }
+        if (random64() % 2) {
+            *p++ = (uint8_t)(0x40 | random64() % 16);
+        }
+        *p++ = (uint8_t)(form == 0 ? 0x6a : form == 1 ? 0x68 : 0x50 + random64() % 8);
+        for (unsigned int i = 0; i < 4; i++) {
+            *p++ = (uint8_t)random64();
+        }
+        assert_true(x86_insn_decode(t.bytes, X86_INSN_MAX, X86_MODE_64, &t.insn));
+        t.length = t.insn.length;
+        fill(&t);
+        assert_int_equal(x86_rmw_place(&t.insn), X86_RMW_BELOW_RSP);
+        t.before.regs[X86_RSP] =
+            (uint64_t)(uintptr_t)cpu->m.memory + t.offset + x86_rmw_size(&t.insn);
+        assert_true(compute(&t, &w));
+        run(&t);
+        check(&t, "push", &w);
+    }
+}
+
 static bool computes(const char *bytes, unsigned int n)
 {
     const uint64_t regs[X86_NR_REGS] = { 0 };
@@ -472,7 +499,8 @@ TEST(instructions_that_do_not_write_memory_are_refused)
     assert_false(COMPUTES("\xf7\x07\x00\x00\x00\x00"));
     assert_false(COMPUTES("\xf7\x27"));     /* mul */
     assert_false(COMPUTES("\xff\x17"));     /* call */
-    assert_false(COMPUTES("\x50"));         /* push */
+    assert_false(COMPUTES("\x58"));         /* pop */
+    assert_false(COMPUTES("\x67\x50"));     /* where stacks may have segments */
     assert_false(COMPUTES("\xa5"));         /* movs */
     assert_false(COMPUTES("\x0f\xa3\x07")); /* bt */
     assert_false(COMPUTES("\x0f\xb6\x07")); /* movzx */
@@ -503,6 +531,7 @@ TEST(bit_outside_of_the_operand_is_refused)
 }
 
 TEST_RUN(machine_make, NULL, T(each_instruction_does_what_the_cpu_does),
-         T(stos_does_what_the_cpu_does), T(repeated_stos_goes_on_until_the_count_is_0),
+         T(stos_does_what_the_cpu_does), T(push_does_what_the_cpu_does),
+         T(push_does_what_the_cpu_does), T(repeated_stos_goes_on_until_the_count_is_0),
          T(instructions_that_do_not_write_memory_are_refused),
          T(forms_that_are_not_covered_are_refused), T(bit_outside_of_the_operand_is_refused))

@@ -37,10 +37,16 @@ static bool compute(const struct cpu_user_regs *regs, const struct x86_insn *ins
 /* Is va what the operand names? Another vCPU may have changed the code since it faulted. */
 static bool names(struct cpu_user_regs *regs, const struct x86_insn *insn, uint64_t va)
 {
-    if (insn->has_modrm) {
-        return insn->mod != 3 && emul_address(regs, insn) == va;
+    switch (x86_rmw_place(insn)) {
+    case X86_RMW_MODRM:
+        return emul_address(regs, insn) == va;
+    case X86_RMW_RDI:
+        return regs->rdi == va;
+    case X86_RMW_BELOW_RSP:
+        return regs->rsp - x86_rmw_size(insn) == va;
+    default:
+        return false;
     }
-    return x86_rmw_at_rdi(insn) && regs->rdi == va;
 }
 
 static void apply(struct cpu_user_regs *regs, const struct x86_insn *insn, const struct x86_rmw *w)
