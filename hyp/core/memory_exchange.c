@@ -177,11 +177,18 @@ static int exchange_check(const struct vcpu *caller, const struct xen_memory_exc
         in->nr_extents << in->extent_order != out->nr_extents << out->extent_order) {
         return -EINVAL;
     }
+    return 0;
+}
+
+static int lists_check(const struct vcpu *caller, const struct xen_memory_exchange *req)
+{
+    const struct xen_memory_reservation *in = &req->in, *out = &req->out;
+
     if (!guest_range_ok(guest_addr(in->extent_start, 0), in->nr_extents * sizeof(xen_pfn_t)) ||
         !guest_range_ok(guest_addr(out->extent_start, 0), out->nr_extents * sizeof(xen_pfn_t))) {
         return -EFAULT;
     }
-    return 0;
+    return memory_node_ok(caller, out->mem_flags) ? 0 : -EINVAL;
 }
 
 static void exchange_fill(struct exchange *x, const struct xen_memory_exchange *req)
@@ -237,6 +244,9 @@ long memory_exchange(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
     rc = exchange_check(caller, &req);
     if (!rc && req.nr_exchanged == req.in.nr_extents) {
         return 0;
+    }
+    if (!rc) {
+        rc = lists_check(caller, &req);
     }
     if (!rc) {
         exchange_fill(&x, &req);

@@ -15,7 +15,7 @@
 static long op_maximum_ram_page(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
 {
     (void)caller, (void)cmd, (void)arg_gva;
-    return (long)(max_frame - 1);
+    return (long)max_frame; /* as Xen has it: one above */
 }
 
 /* The three questions about a domain that is named by the argument. */
@@ -94,17 +94,11 @@ static long op_machphys_mapping(struct vcpu *caller, uint64_t cmd, uint64_t arg_
 }
 
 /* Guests that translate their own addresses have no map to add to. */
-static long physmap_refused(struct vcpu *caller, uint64_t arg_gva, size_t size)
+static long physmap_refused(struct vcpu *caller, domid_t id)
 {
     struct domain *d;
-    uint8_t req[64];
-    domid_t id;
     int rc;
 
-    if (guest_copy_from(req, arg_gva, size)) {
-        return -EFAULT;
-    }
-    memcpy(&id, req, sizeof(id)); /* the first field of each of these structures */
     rc = domain_get_target(caller, id, &d);
     if (rc) {
         return rc;
@@ -116,20 +110,39 @@ static long physmap_refused(struct vcpu *caller, uint64_t arg_gva, size_t size)
 
 static long op_add_to_physmap(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
 {
-    (void)cmd;
-    return physmap_refused(caller, arg_gva, sizeof(struct xen_add_to_physmap));
+    struct xen_add_to_physmap req;
+
+    if (cmd >> MEMOP_CMD_BITS > UINT16_MAX) {
+        return -EDOM;
+    }
+    if (guest_copy_from(&req, arg_gva, sizeof(req))) {
+        return -EFAULT;
+    }
+    return req.space == XENMAPSPACE_gmfn_foreign ? -ENOSYS : physmap_refused(caller, req.domid);
 }
 
 static long op_add_to_physmap_batch(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
 {
-    (void)cmd;
-    return physmap_refused(caller, arg_gva, sizeof(struct xen_add_to_physmap_batch));
+    struct xen_add_to_physmap_batch req;
+
+    if (cmd >> MEMOP_CMD_BITS > UINT16_MAX) {
+        return -EDOM;
+    }
+    if (guest_copy_from(&req, arg_gva, sizeof(req))) {
+        return -EFAULT;
+    }
+    return req.space == XENMAPSPACE_gmfn_range ? -EOPNOTSUPP : physmap_refused(caller, req.domid);
 }
 
 static long op_remove_from_physmap(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
 {
+    struct xen_remove_from_physmap req;
+
     (void)cmd;
-    return physmap_refused(caller, arg_gva, sizeof(struct xen_remove_from_physmap));
+    if (guest_copy_from(&req, arg_gva, sizeof(req))) {
+        return -EFAULT;
+    }
+    return physmap_refused(caller, req.domid);
 }
 
 static long op_memory_map(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
@@ -155,14 +168,48 @@ static long op_set_memory_map(struct vcpu *caller, uint64_t cmd, uint64_t arg_gv
 /* No guest has a virtual NUMA layout; tools take this error for that. */
 static long op_get_vnumainfo(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
 {
-    (void)caller, (void)cmd, (void)arg_gva;
+    struct xen_vnuma_topology_info req;
+    struct domain *d;
+    int rc;
+
+    (void)cmd;
+    if (guest_copy_from(&req, arg_gva, sizeof(req))) {
+        return -EFAULT;
+    }
+    if (req.pad) {
+        return -EINVAL;
+    }
+    rc = domain_get_target(caller, req.domid, &d);
+    if (rc) {
+        return rc;
+    }
+    domain_put(d);
     return -EOPNOTSUPP;
 }
 
+/* Another domain's grant table and the like, mapped whole. Tools then take the older way. */
 static long op_acquire_resource(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
 {
-    (void)caller, (void)cmd, (void)arg_gva;
-    return -EOPNOTSUPP; /* tools then take the older way */
+    struct xen_mem_acquire_resource req;
+    struct domain *d;
+    int rc;
+
+    (void)cmd;
+    if (guest_copy_from(&req, arg_gva, sizeof(req))) {
+        return -EFAULT;
+    }
+    if (req.pad || req.frame >> 32 || (req.frame + req.nr_frames) >> 32) {
+        return -EINVAL;
+    }
+    if (domid_resolve(caller, req.domid) == caller->domain->id) {
+        return -EPERM;
+    }
+    rc = domain_get_target(caller, req.domid, &d);
+    if (rc) {
+        return rc;
+    }
+    domain_put(d);
+    return -EOPNOTSUPP;
 }
 
 static const memory_op_fn memory_ops[] = {
@@ -171,13 +218,46 @@ static const memory_op_fn memory_ops[] = {
 #undef MEMOP
 };
 
+/*
+ * Most operations never stop halfway: a command that says where to go on is none of ours. Xen's
+ * own operations and its architecture's answer differently.
+ */
+static int place_check(unsigned int op, uint64_t place)
+{
+    if (!place) {
+        return 0;
+    }
+    switch (op) {
+    case XENMEM_increase_reservation:
+    case XENMEM_decrease_reservation:
+    case XENMEM_populate_physmap:
+    case XENMEM_add_to_physmap:
+    case XENMEM_add_to_physmap_batch:
+    case XENMEM_acquire_resource:
+        return 0;
+    case XENMEM_memory_map:
+    case XENMEM_machine_memory_map:
+    case XENMEM_set_memory_map:
+    case XENMEM_machphys_mapping:
+    case XENMEM_machphys_mfn_list:
+        return -ENOSYS;
+    default:
+        return -EINVAL;
+    }
+}
+
 long hypercall_memory_op(uint64_t cmd, uint64_t arg_gva, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     unsigned int op = cmd & MEMOP_CMD_MASK;
+    int rc;
 
     (void)a3, (void)a4, (void)a5;
     if (op >= ARRAY_SIZE(memory_ops) || !memory_ops[index_nospec(op, ARRAY_SIZE(memory_ops))]) {
         return -ENOSYS;
+    }
+    rc = place_check(op, cmd >> MEMOP_CMD_BITS);
+    if (rc) {
+        return rc;
     }
     return memory_ops[index_nospec(op, ARRAY_SIZE(memory_ops))](current, cmd, arg_gva);
 }

@@ -50,9 +50,9 @@ static void *guest_copy_of(const void *arg, size_t n)
 
 static struct xen_memory_reservation *request(uint64_t *list, uint64_t nr, unsigned int order)
 {
-    struct xen_memory_reservation req = {
-        .nr_extents = nr, .extent_order = order, .domid = DOMID_SELF
-    };
+    struct xen_memory_reservation req = { .nr_extents = nr,
+                                          .extent_order = order,
+                                          .domid = DOMID_SELF };
 
     req.extent_start.p = list;
     return guest_copy_of(&req, sizeof(req));
@@ -141,9 +141,37 @@ TEST(bad_reservations_do_nothing)
     assert_int_equal(op(XENMEM_populate_physmap, request((void *)0xffff800000000000ULL, 1, 0)), 0);
     req = request(list, 1, 0);
     req->domid = 0;
-    assert_int_equal(op(XENMEM_populate_physmap, req), -EPERM);
+    assert_int_equal(op(XENMEM_populate_physmap, req), 0); /* a refusal too is a count */
+    req->domid = 77;
+    assert_int_equal(op(XENMEM_populate_physmap | 5 << 6, req), 5);
+    req = request(list, 1, 0);
+    req->mem_flags = XENMEMF_populate_on_demand;
+    assert_int_equal(op(XENMEM_populate_physmap, req), 0);
+    assert_int_equal(op(XENMEM_populate_physmap, request(list, 1ULL << 26, 0)), 0);
     assert_int_equal(op(63, req), -ENOSYS);
     assert_int_equal(du->nr_pages, 1);
+}
+
+TEST(a_node_is_a_wish_and_only_the_first_exists)
+{
+    uint64_t *list = host_guest_alloc(sizeof(*list));
+    struct xen_memory_reservation *req = request(list, 1, 0);
+
+    *list = 0;
+    req->mem_flags = XENMEMF_node(3);
+    assert_int_equal(op(XENMEM_populate_physmap, req), 1);
+    req->mem_flags = XENMEMF_exact_node(0); /* the privileged may insist */
+    assert_int_equal(op(XENMEM_populate_physmap, req), 0);
+    host_set_current(d0->vcpus[0]);
+    req->domid = 1;
+    assert_int_equal(op(XENMEM_populate_physmap, req), 1);
+    req->mem_flags = XENMEMF_exact_node(1);
+    assert_int_equal(op(XENMEM_populate_physmap, req), 0);
+    req->mem_flags = XENMEMF_node(1);
+    assert_int_equal(op(XENMEM_populate_physmap, req), 1);
+    req->mem_flags = XENMEMF_node(64);
+    assert_int_equal(op(XENMEM_populate_physmap, req), 0);
+    assert_int_equal(du->nr_pages, 3);
 }
 
 TEST(a_frame_that_the_guest_cannot_be_told_of_is_not_kept)
@@ -176,7 +204,8 @@ TEST(a_long_request_stops_and_goes_on_where_it_was)
     }
     assert_int_equal(rc, N);
     assert_int_equal(stops, N - 1);
-    assert_int_equal(op(XENMEM_populate_physmap | (N + 5) << 6, req), N + 5); /* made up by the guest */
+    assert_int_equal(op(XENMEM_populate_physmap | (N + 5) << 6, req),
+                     N + 5); /* made up by the guest */
     assert_int_equal(du->nr_pages, N);
 }
 
@@ -306,6 +335,14 @@ TEST(bad_exchanges_are_refused)
     assert_owns(in, 4);
 }
 
+TEST(an_exchange_that_is_done_is_not_looked_at_again)
+{
+    struct xen_memory_exchange *x = trade((void *)0xffff800000000000ULL, 4, 0, NULL, 4, 0);
+
+    x->nr_exchanged = 4;
+    assert_int_equal(op(XENMEM_exchange, x), 0);
+}
+
 TEST(an_exchange_stops_between_chunks_and_goes_on)
 {
     uint64_t *in = populated(N, 0), *out = host_guest_alloc(4 * sizeof(*out));
@@ -354,18 +391,83 @@ TEST(the_machines_memory_is_told_to_the_privileged_only)
     assert_int_equal(op(XENMEM_machine_memory_map, any), -EPERM);
     assert_int_equal(op(XENMEM_machphys_mapping, m), 0);
     assert_int_equal(m->max_mfn, HOST_FRAMES - 1);
-    assert_int_equal(op(XENMEM_get_vnumainfo, any), -EOPNOTSUPP);
     assert_int_equal(op(XENMEM_claim_pages, any), -ENOSYS);
+}
+
+TEST(pv_guests_have_no_map_and_no_nodes)
+{
+    struct xen_add_to_physmap *add = host_guest_alloc(sizeof(*add));
+    struct xen_add_to_physmap_batch *batch = host_guest_alloc(sizeof(*batch));
+    struct xen_remove_from_physmap *remove = host_guest_alloc(sizeof(*remove));
+    struct xen_vnuma_topology_info *nodes = host_guest_alloc(sizeof(*nodes));
+
+    add->domid = batch->domid = remove->domid = nodes->domid = DOMID_SELF;
+    assert_int_equal(op(XENMEM_add_to_physmap, add), -EACCES);
+    assert_int_equal(op(XENMEM_add_to_physmap | 1ULL << 22, add), -EDOM);
+    add->space = XENMAPSPACE_gmfn_foreign;
+    assert_int_equal(op(XENMEM_add_to_physmap, add), -ENOSYS);
+    assert_int_equal(op(XENMEM_add_to_physmap_batch, batch), -EACCES);
+    assert_int_equal(op(XENMEM_add_to_physmap_batch | 1ULL << 22, batch), -EDOM);
+    batch->space = XENMAPSPACE_gmfn_range;
+    assert_int_equal(op(XENMEM_add_to_physmap_batch, batch), -EOPNOTSUPP);
+    assert_int_equal(op(XENMEM_remove_from_physmap, remove), -EACCES);
+    remove->domid = 0;
+    assert_int_equal(op(XENMEM_remove_from_physmap, remove), -EPERM);
+    assert_int_equal(op(XENMEM_get_vnumainfo, nodes), -EOPNOTSUPP);
+    nodes->pad = 1;
+    assert_int_equal(op(XENMEM_get_vnumainfo, nodes), -EINVAL);
+    assert_int_equal(op(XENMEM_add_to_physmap, NULL), -EFAULT);
+    assert_int_equal(op(XENMEM_add_to_physmap_batch, NULL), -EFAULT);
+    assert_int_equal(op(XENMEM_remove_from_physmap, NULL), -EFAULT);
+    assert_int_equal(op(XENMEM_get_vnumainfo, NULL), -EFAULT);
+}
+
+TEST(resources_of_other_domains_are_not_there)
+{
+    struct xen_mem_acquire_resource *req = host_guest_alloc(sizeof(*req));
+
+    assert_int_equal(op(XENMEM_acquire_resource, NULL), -EFAULT);
+    req->domid = DOMID_SELF;
+    assert_int_equal(op(XENMEM_acquire_resource, req), -EPERM);
+    req->domid = 0;
+    assert_int_equal(op(XENMEM_acquire_resource, req), -EPERM);
+    host_set_current(d0->vcpus[0]);
+    req->domid = 1;
+    assert_int_equal(op(XENMEM_acquire_resource, req), -EOPNOTSUPP);
+    req->frame = ~0U;
+    req->nr_frames = 1;
+    assert_int_equal(op(XENMEM_acquire_resource, req), -EINVAL);
+    req->frame = 0;
+    req->pad = 1;
+    assert_int_equal(op(XENMEM_acquire_resource, req), -EINVAL);
+}
+
+TEST(operations_that_never_stop_do_not_go_on)
+{
+    domid_t *id = host_guest_alloc(sizeof(*id));
+    struct xen_machphys_mapping *m = host_guest_alloc(sizeof(*m));
+
+    *id = DOMID_SELF;
+    assert_int_equal(op(XENMEM_maximum_ram_page, NULL), HOST_FRAMES);
+    assert_int_equal(op(XENMEM_maximum_ram_page | 64, NULL), -EINVAL);
+    assert_int_equal(op(XENMEM_current_reservation | 64, id), -EINVAL);
+    assert_int_equal(op(XENMEM_exchange | 64, id), -EINVAL);
+    assert_int_equal(op(XENMEM_machphys_mapping, m), 0);
+    assert_int_equal(op(XENMEM_machphys_mapping | 64, m), -ENOSYS);
 }
 
 #define F(name) cmocka_unit_test_setup(name, fresh)
 TEST_RUN(start, NULL, F(populating_gives_named_and_cleared_frames),
          F(a_quota_ends_the_request_and_the_count_is_the_answer),
          F(what_is_given_back_is_free_again_and_only_once), F(frames_of_others_are_not_given_back),
-         F(bad_reservations_do_nothing), F(a_frame_that_the_guest_cannot_be_told_of_is_not_kept),
+         F(bad_reservations_do_nothing), F(a_node_is_a_wish_and_only_the_first_exists),
+         F(a_frame_that_the_guest_cannot_be_told_of_is_not_kept),
          F(a_long_request_stops_and_goes_on_where_it_was), F(single_frames_become_one_extent),
          F(one_extent_becomes_single_frames), F(without_memory_nothing_is_exchanged),
          F(a_frame_in_use_foreign_or_named_twice_spoils_its_chunk_and_nothing_else),
-         F(bad_exchanges_are_refused), F(an_exchange_stops_between_chunks_and_goes_on),
+         F(bad_exchanges_are_refused), F(an_exchange_that_is_done_is_not_looked_at_again),
+         F(an_exchange_stops_between_chunks_and_goes_on),
          F(reservations_are_told_to_those_who_may_know),
-         F(the_machines_memory_is_told_to_the_privileged_only))
+         F(the_machines_memory_is_told_to_the_privileged_only),
+         F(pv_guests_have_no_map_and_no_nodes), F(resources_of_other_domains_are_not_there),
+         F(operations_that_never_stop_do_not_go_on))

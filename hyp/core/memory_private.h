@@ -23,5 +23,7 @@ long memory_exchange(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
 unsigned int memory_max_order(const struct vcpu *caller);
 /* struct xen_memory_reservation.mem_flags: frames below 1 << this. */
 unsigned int memory_address_bits(unsigned int mem_flags);
+/* May the caller ask for memory of the node that they name? */
+bool memory_node_ok(const struct vcpu *caller, unsigned int mem_flags);
 
 #endif

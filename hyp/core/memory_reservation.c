@@ -12,7 +12,7 @@
 #include "core/memory_private.h"
 #include "core/softirq.h"
 
-#define MAX_EXTENTS (~0ULL >> MEMOP_CMD_BITS)
+#define MAX_EXTENTS (UINT32_MAX >> MEMOP_CMD_BITS)
 
 /*
  * Largest extent a domain may ask for: 2 MiB, and what fits a device's buffer for the control
@@ -20,6 +20,10 @@
  */
 #define MAX_ORDER_GUEST   9U
 #define MAX_ORDER_CONTROL FRAME_MAX_ORDER
+
+/* All memory is one node, number 0. A number is a wish, unless it is asked for exactly. */
+#define NODE_ANY   0xffU
+#define NODE_LIMIT 64U /* no machine that Xen knows has more */
 
 unsigned int memory_max_order(const struct vcpu *caller)
 {
@@ -33,6 +37,19 @@ unsigned int memory_address_bits(unsigned int mem_flags)
     return bits ? bits : FRAMES_ANY_ADDRESS;
 }
 
+bool memory_node_ok(const struct vcpu *caller, unsigned int mem_flags)
+{
+    unsigned int node = XENMEMF_get_node(mem_flags);
+
+    if (node == NODE_ANY || mem_flags & XENMEMF_vnode) {
+        return true; /* no domain has virtual nodes: then the number means nothing */
+    }
+    if (!caller->domain->is_privileged) {
+        return !(mem_flags & XENMEMF_exact_node_request);
+    }
+    return node < NODE_LIMIT && (node == 0 || !(mem_flags & XENMEMF_exact_node_request));
+}
+
 /* A reservation request, checked. `next` is where it goes on. */
 struct reservation {
     struct domain *d;
@@ -41,36 +58,29 @@ struct reservation {
 };
 
 /*
- * 0 with a reference on r->d, else what the hypercall answers: the ABI counts extents, so a request
- * that is refused whole answers how many were done before, and only the lack of a right is an
- * error.
+ * With a reference on r->d. False: nothing can be done. That is no error to the ABI, which counts
+ * extents: the answer is how many had been done before, whatever is wrong with the request.
  */
-static long reservation_get(struct vcpu *caller, uint64_t start, uint64_t arg_gva,
-                            struct reservation *r, bool *refused)
+static bool reservation_get(struct vcpu *caller, uint64_t start, uint64_t arg_gva,
+                            struct reservation *r)
 {
     struct xen_memory_reservation req;
-    int rc;
 
-    *refused = true;
     memset(r, 0, sizeof(*r));
     if (guest_copy_from(&req, arg_gva, sizeof(req)) || req.nr_extents > MAX_EXTENTS ||
-        start > req.nr_extents || req.extent_order > memory_max_order(caller)) {
-        return (long)start;
+        start >= req.nr_extents || req.extent_order > memory_max_order(caller) ||
+        req.mem_flags & XENMEMF_populate_on_demand || !memory_node_ok(caller, req.mem_flags)) {
+        return false;
     }
     r->list_gva = guest_addr(req.extent_start, 0);
     if (r->list_gva && !guest_range_ok(r->list_gva, req.nr_extents * sizeof(xen_pfn_t))) {
-        return (long)start;
-    }
-    rc = domain_get_target(caller, req.domid, &r->d);
-    if (rc) {
-        return rc == -EPERM ? -EPERM : (long)start;
+        return false;
     }
     r->nr = req.nr_extents;
     r->next = start;
     r->order = req.extent_order;
     r->bits = memory_address_bits(req.mem_flags);
-    *refused = false;
-    return 0;
+    return domain_get_target(caller, req.domid, &r->d) == 0;
 }
 
 static uint64_t list_at(const struct reservation *r, uint64_t i)
@@ -166,37 +176,26 @@ static int step_decrease(const struct reservation *r)
 static long reservation_run(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva,
                             int (*step)(const struct reservation *r), bool needs_list)
 {
+    uint64_t start = cmd >> MEMOP_CMD_BITS;
     struct reservation r;
-    bool refused;
-    long rc;
+    int rc = 0;
 
-    rc = reservation_get(caller, cmd >> MEMOP_CMD_BITS, arg_gva, &r, &refused);
-    if (refused) {
-        return rc;
+    if (!reservation_get(caller, start, arg_gva, &r)) {
+        return (long)start;
     }
     if (needs_list && !r.list_gva) {
-        rc = (long)r.next;
-        goto out;
+        r.nr = r.next;
     }
-    for (; r.next < r.nr; r.next++) {
-        int err;
-
-        if (r.next != cmd >> MEMOP_CMD_BITS && preempt_requested()) {
-            rc = -ERESTART;
-            break;
-        }
-        err = step(&r);
-        if (err) {
-            rc = err == -ERESTART ? err : 0;
-            break;
-        }
+    while (!rc && r.next < r.nr) {
+        rc = r.next != start && preempt_requested() ? -ERESTART : step(&r);
+        r.next += !rc;
     }
-    rc = rc == -ERESTART ? hypercall_continue(
-                               2, ARGS((cmd & MEMOP_CMD_MASK) | r.next << MEMOP_CMD_BITS, arg_gva))
-                         : (long)r.next;
-out:
     domain_put(r.d);
-    return rc;
+    if (rc == -ERESTART) {
+        return hypercall_continue(2,
+                                  ARGS((cmd & MEMOP_CMD_MASK) | r.next << MEMOP_CMD_BITS, arg_gva));
+    }
+    return (long)r.next;
 }
 
 long memory_increase_reservation(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
