@@ -32,6 +32,9 @@ void dom0_memory_copy(uint64_t paddr, const void *from, uint64_t size);  /* from
 /* Writes M2P and the p2m list of all of it; the list itself is in pfns list_pfn on. */
 void dom0_memory_write_p2m(uint64_t list_pfn);
 
+/* memory.c: tools in domain 0 may map the M2P (XENMEM_machphys_mfn_list), as pages of DOMID_XEN. */
+void m2p_share(void);
+
 /* dom0_tables.c: page tables, built in frames [next_pfn ...) of the memory. */
 struct dom0_tables {
     uint64_t *l4;

@@ -259,6 +259,7 @@ void dom0_create(void)
     }
     dom0_kernel_open(&k, kernel);
     d = domain_make();
+    m2p_share();
 
     nr_pages = dom0_nr_pages(frames_free_count() + initrd_pages, initrd_pages);
     layout_make(&l, &k, nr_pages, initrd_bytes);

@@ -10,6 +10,7 @@
 #include "core/privilege.h"
 #include "mm/page.h"
 #include "platform/acpi.h"
+#include "pv/dom0.h"
 #include "pv/type.h"
 
 #define M2P_EXTENT_FRAMES (PAGE_SIZE * ENTRIES / sizeof(uint64_t)) /* frames that 2 MiB of M2P are about */
@@ -100,6 +101,17 @@ bool memory_arch_m2p_extent(unsigned int i, mfn_t *mfn)
     }
     *mfn = m2p_extent((uint64_t)&m2p_rw[first]);
     return true;
+}
+
+void m2p_share(void)
+{
+    mfn_t mfn;
+
+    for (unsigned int i = 0; memory_arch_m2p_extent(i, &mfn); i++) {
+        for (unsigned int k = 0; mfn.n && k < ENTRIES; k++) {
+            type_share_readonly(frame_of(mfn_add(mfn, k)));
+        }
+    }
 }
 
 static long map_set(struct domain *d, const struct xen_memory_map *map)

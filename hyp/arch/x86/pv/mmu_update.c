@@ -14,7 +14,7 @@
 #include "pv/type.h"
 
 #define MMU_UPDATE_PREEMPTED (1U << 31) /* in the count: a continuation; *pdone holds what was done before */
-#define CMD_MASK 3ULL
+#define CMD_MASK 7ULL
 
 /*
  * Consecutive requests mostly name the same table: it stays referenced from one to the next and, if it is of level 1, locked.
@@ -77,8 +77,8 @@ static ALWAYS_INLINE int update_entry(struct pt_change *c, struct table_cache *c
     unsigned int index = (request & ~PAGE_MASK) / 8;
     mfn_t mfn = maddr_to_mfn(MADDR(request));
 
-    if (unlikely(request & 4)) {
-        return -EINVAL;
+    if (unlikely((request & CMD_MASK) > MMU_PT_UPDATE_NO_TRANSLATE)) {
+        return -ENOSYS;
     }
     if ((!cache->f || !mfn_eq(frame_mfn(cache->f), mfn)) && !cache_load(cache, mfn, c->pt_owner)) {
         return -EINVAL;

@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/option.h"
 #include "platform/pci.h"
+#include "pv/mm_target.h"
 #include "pv/type.h"
 
 /*
@@ -24,6 +25,9 @@ static __attribute__((noinline)) int l1e_get_io(uint64_t *pte, struct domain *pt
 {
     uint64_t mfn = pte_mfn(*pte).n;
 
+    if (pg_owner == &dom_io) {
+        pg_owner = current->domain; /* it is the caller's permission that counts */
+    }
     if (!rangeset_contains(pg_owner->arch.iomem, mfn, mfn + 1) ||
         (pt_owner != pg_owner && !rangeset_contains(pt_owner->arch.iomem, mfn, mfn + 1))) {
         if (mfn == PTE_ADDR >> PAGE_SHIFT) {

@@ -105,6 +105,13 @@ static bool slot_is_ours(unsigned int level, unsigned int i)
     return level == 4 && i >= HOLE_SLOT_FIRST && i < HOLE_SLOT_END;
 }
 
+void type_share_readonly(struct frame *f)
+{
+    f->owner = FRAME_OWNER_XEN;
+    f->type = TYPE_NONE | TYPE_VALIDATED | 1;
+    __atomic_store_n(&f->count, FRAME_RESERVED | FRAME_EXTRA | 1, __ATOMIC_RELEASE);
+}
+
 bool m2p_is_strict(const struct domain *d)
 {
     return __atomic_load_n(&d->vm_assist, __ATOMIC_RELAXED) & 1ULL << VMASST_TYPE_m2p_strict;
@@ -257,9 +264,6 @@ static int validate(struct frame *f, uint64_t type, bool resumed, bool preemptib
         rc = segdesc_validate(table_of(f));
     } else if (type == TYPE_L1) {
         rc = l1_validate(f, d);
-        if (rc && rc != -ERESTART) {
-            rc = -EINVAL;
-        }
     } else {
         rc = table_validate(f, TYPE_LEVEL(type), d, preemptible);
         if (rc && (rc == -ERESTART || f->arch_word)) {
