@@ -19,6 +19,7 @@
 #include "mm/page.h"
 #include "platform/apic.h"
 #include "platform/irq.h"
+#include "platform/mca.h"
 #include "platform/platform.h"
 #include "platform/serial.h"
 #include "platform/time.h"
@@ -120,6 +121,7 @@ INIT_TEXT NORETURN void boot_start(uint32_t magic, uint32_t information)
     scheduling_init();
     arch_irq_enable();
     smp_start_all();
+    mca_start();
     time_check_sync();
     serial_start();
 

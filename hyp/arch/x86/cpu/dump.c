@@ -11,8 +11,10 @@
 #include "cpu/insn.h"
 #include "cpu/smp.h"
 #include "entry.h"
+#include "platform/mca.h"
 
 #define MAX_CALLS 32
+#define VECTOR_MC 18
 
 const char *trap_name(unsigned int vector)
 {
@@ -114,6 +116,9 @@ NORETURN void fatal_trap(const struct cpu_user_regs *regs)
     console_force_sync();
     console_printf("\nFatal trap on CPU %u: vector %u (%s), error code %#x\n", arch_cpu_id(),
                    regs->entry_vector, trap_name(regs->entry_vector), regs->error_code);
+    if ((regs->entry_vector & 0xff) == VECTOR_MC) {
+        mca_show();
+    }
     regs_show(regs);
     if (v && v->domain) {
         console_printf("current: d%uv%u%s\n", v->domain->id, v->id, v->is_idle ? " (idle)" : "");

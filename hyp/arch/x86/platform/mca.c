@@ -1,8 +1,8 @@
 /*
- * HYPERVISOR_mca: what domain 0's machine-check logger asks. An uncorrectable error ends in the
- * hypervisor's own report; corrected ones are not polled for, so that there is never a record to
- * fetch. Answers as Xen 4.17 (xen/arch/x86/cpu/mcheck/mce.c do_mca).
+ * HYPERVISOR_mca: what domain 0's machine-check logger asks. Errors cannot be injected. Answers as
+ * Xen 4.17 (xen/arch/x86/cpu/mcheck/mce.c do_mca).
  */
+#include "platform/mca.h"
 #include <lodge/errno.h>
 #include <lodge/string.h>
 #include "core/guest.h"
@@ -12,8 +12,6 @@
 #include "cpu/insn.h"
 #include "cpu/msr.h"
 #include "platform/acpi.h"
-#include "platform/mca.h"
-#include <xen/arch-x86/xen-mca.h>
 
 /* Words of the feature set: public/arch-x86/cpufeatureset.h. */
 #define WORD_1D  0
@@ -44,20 +42,35 @@ static struct topology topology_read(void)
     return t;
 }
 
-static void cpu_describe(xen_mc_logical_cpu_t *c, unsigned int cpu)
+struct cpu_place cpu_place(unsigned int cpu)
 {
     struct topology t = topology_read();
     uint32_t id = acpi.cpus[cpu].apic_id;
 
+    return (struct cpu_place){
+        .apic_id = id,
+        .package = id >> t.package_bits,
+        .core = (id & ((1U << t.package_bits) - 1)) >> t.thread_bits,
+        .thread = id & ((1U << t.thread_bits) - 1),
+        .cores = 1U << (t.package_bits - t.thread_bits),
+        .threads = 1U << t.thread_bits,
+    };
+}
+
+static void cpu_describe(xen_mc_logical_cpu_t *c, unsigned int cpu)
+{
+    struct cpu_place place = cpu_place(cpu);
+
     memset(c, 0, sizeof(*c));
     c->mc_cpunr = cpu;
-    c->mc_apicid = id;
-    c->mc_chipid = id >> t.package_bits;
-    c->mc_coreid = (id & ((1U << t.package_bits) - 1)) >> t.thread_bits;
-    c->mc_threadid = id & ((1U << t.thread_bits) - 1);
-    c->mc_ncores = 1U << (t.package_bits - t.thread_bits);
-    c->mc_ncores_active = c->mc_ncores;
-    c->mc_nthreads = 1U << t.thread_bits;
+    c->mc_apicid = place.apic_id;
+    c->mc_clusterid = place.apic_id & 0xff;
+    c->mc_chipid = place.package;
+    c->mc_coreid = (uint16_t)place.core;
+    c->mc_threadid = (uint16_t)place.thread;
+    c->mc_ncores = place.cores;
+    c->mc_ncores_active = place.cores;
+    c->mc_nthreads = place.threads;
     c->mc_cpuid_level = cpu_host.max_leaf;
     c->mc_family = cpu_host.family;
     c->mc_model = cpu_host.model;
@@ -81,22 +94,33 @@ static void cpu_describe(xen_mc_logical_cpu_t *c, unsigned int cpu)
 BUILD_ASSERT(sizeof(cpu_host.vendor_name) <= sizeof(((xen_mc_logical_cpu_t *)NULL)->mc_vendorid));
 BUILD_ASSERT(sizeof(cpu_host.brand) <= sizeof(((xen_mc_logical_cpu_t *)NULL)->mc_brandid));
 
+/* Uncorrectable errors end the machine, so that none of them is ever there to be fetched. */
 static long op_fetch(xen_mc_fetch_t *req)
 {
     uint32_t urgency = req->flags & (XEN_MC_URGENT | XEN_MC_NONURGENT);
+    const struct mc_info *info = NULL;
+    uint64_t id = 0;
 
     if (urgency != XEN_MC_URGENT && urgency != XEN_MC_NONURGENT) {
         return -EINVAL;
     }
     if (req->flags & XEN_MC_ACK) {
-        req->flags = XEN_MC_OK;
+        if (urgency == XEN_MC_NONURGENT) {
+            mca_acknowledge(req->fetch_id);
+        }
         return 0;
     }
     if (guest_null(req->data)) {
         return -EINVAL;
     }
-    req->flags = XEN_MC_OK | XEN_MC_NODATA;
-    req->fetch_id = 0;
+    if (urgency == XEN_MC_NONURGENT) {
+        info = mca_oldest(&id);
+    }
+    if (info && guest_write(req->data, info)) {
+        return -EFAULT;
+    }
+    req->flags = XEN_MC_OK | (info ? 0 : XEN_MC_NODATA);
+    req->fetch_id = id;
     return 0;
 }
 
@@ -111,7 +135,8 @@ static long op_physcpuinfo(xen_mc_physcpuinfo_t *req)
     if (req->ncpus == 0) {
         return -EINVAL;
     }
-    cpumap_for_each(cpu, &cpus_online) {
+    cpumap_for_each(cpu, &cpus_online)
+    {
         xen_mc_logical_cpu_t c;
 
         if (done == req->ncpus) {
@@ -152,7 +177,11 @@ long hypercall_mca(uint64_t arg_gva, uint64_t a2, uint64_t a3, uint64_t a4, uint
     case XEN_MC_physcpuinfo:
         rc = op_physcpuinfo(&op.u.mc_physcpuinfo);
         break;
-    default:
+    case XEN_MC_msrinject:
+    case XEN_MC_mceinject:
+    case XEN_MC_inject_v2:
+        return -ENOSYS;
+    default: /* XEN_MC_notifydomain too, which nobody has any more */
         return -EINVAL;
     }
     if (!rc && guest_copy_to(arg_gva, &op, sizeof(op))) {
