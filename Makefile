@@ -18,6 +18,7 @@ include mk/hyp.mk
 -include mk/test.mk
 -include mk/run.mk
 -include mk/bench.mk
+-include mk/docs.mk
 
 .PHONY: all clean install help
 all: $(BUILD)/lodge ## the hypervisor and its tools

@@ -5,6 +5,7 @@
 #include "core/cpumap.h"
 
 void smp_prepare(void); /* boot allocator: memory below 1 MiB and 4 GiB that the start needs */
+uint64_t smp_trampoline_maddr(void); /* the page that CPUs start in, below 1 MiB; 0: none */
 void smp_init(void);    /* interrupt vectors can be registered: arch_call_cpus() works from now */
 /* Every CPU that ACPI lists, up to maxcpus=. Time and scheduler work; interrupts are on. */
 void smp_start_all(void);

@@ -78,7 +78,6 @@ INIT_TEXT void smp_prepare(void)
     if (!trampoline_maddr) {
         return;
     }
-    frame_table[trampoline_maddr >> PAGE_SHIFT].owner = FRAME_OWNER_NONE;
 
     /* Four tables: the page appears at its machine address, read-only and executable. */
     tables = boot_alloc(4 * PAGE_SIZE, PAGE_SIZE, GIB(4));
@@ -91,6 +90,11 @@ INIT_TEXT void smp_prepare(void)
             next | PTE_P | PTE_RW | PTE_A;
     }
     ((uint64_t *)maddr_to_virt(table))[pt_index(trampoline_maddr, 1)] = trampoline_maddr | MAP_RX;
+}
+
+uint64_t smp_trampoline_maddr(void)
+{
+    return trampoline_maddr;
 }
 
 /* Every time: nobody knows who has written below 1 MiB since. */

@@ -8,6 +8,7 @@
 #include "core/domain.h"
 #include "core/object.h"
 #include "cpu/features.h"
+#include "cpu/smp.h"
 #include "platform/acpi.h"
 #include "platform/irq.h"
 #include "platform/pirq.h"
@@ -91,6 +92,9 @@ static int restrict_iomem(struct rangeset *read_only)
     }
     if (acpi.hpet_base && !rc) {
         rc = allow_bytes(read_only, acpi.hpet_base, acpi.hpet_base + PAGE_SIZE);
+    }
+    if (smp_trampoline_maddr() && !rc) { /* amid the BIOS data that kernels scan */
+        rc = allow_bytes(read_only, smp_trampoline_maddr(), smp_trampoline_maddr() + PAGE_SIZE);
     }
     return rc;
 }

@@ -6,8 +6,8 @@
 #include "boot/bootinfo.h"
 #include "core/domain.h"
 
-/* dom0_options.c. available, initrd: frames */
-uint64_t dom0_nr_pages(uint64_t available, uint64_t initrd_pages);
+/* dom0_options.c. available: frames */
+uint64_t dom0_nr_pages(uint64_t available);
 unsigned int dom0_nr_vcpus(void);
 void dom0_place_vcpus(struct domain *d);
 
@@ -20,6 +20,7 @@ struct dom0_kernel {
 };
 
 void dom0_kernel_open(struct dom0_kernel *k, const struct boot_module *module);
+uint64_t dom0_kernel_frames(const struct dom0_kernel *k, const struct boot_module *module); /* that release gives back */
 void dom0_kernel_release(struct dom0_kernel *k, const struct boot_module *module);
 
 /* dom0_memory.c: its pseudo-physical memory, a list of runs in order of pfn. */

@@ -11,6 +11,7 @@
 #include "boot/boot.h"
 #include "core/console.h"
 #include "core/frame.h"
+#include "core/gnttab.h"
 #include "core/guest_timer.h"
 #include "core/log.h"
 #include "core/object.h"
@@ -216,8 +217,8 @@ static struct domain *domain_make(void)
         .max_vcpus = dom0_nr_vcpus(),
         .max_pages = UINT32_MAX,
         .max_evtchn_port = MAX_EVTCHN - 1,
-        .max_grant_frames = 64,
-        .max_maptrack_frames = 1024,
+        .max_grant_frames = GNTTAB_LIMIT_DEFAULT,
+        .max_maptrack_frames = GNTTAB_LIMIT_DEFAULT,
     };
     unsigned int cpu = 0;
     struct domain *d;
@@ -261,7 +262,8 @@ void dom0_create(void)
     d = domain_make();
     m2p_share();
 
-    nr_pages = dom0_nr_pages(frames_free_count() + initrd_pages, initrd_pages);
+    /* What the kernel's images take now is free again before the rest of the memory is handed out. */
+    nr_pages = dom0_nr_pages(frames_free_count() + initrd_pages + dom0_kernel_frames(&k, kernel));
     layout_make(&l, &k, nr_pages, initrd_bytes);
     nr_list = DIV_ROUND_UP(l.p2m_bytes, PAGE_SIZE);
     if (l.p2m_apart) {

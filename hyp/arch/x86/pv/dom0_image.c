@@ -110,6 +110,11 @@ void dom0_kernel_open(struct dom0_kernel *k, const struct boot_module *module)
     check(k);
 }
 
+uint64_t dom0_kernel_frames(const struct dom0_kernel *k, const struct boot_module *module)
+{
+    return DIV_ROUND_UP(module->size, PAGE_SIZE) + (k->unpacked ? 1ULL << k->order : 0);
+}
+
 void dom0_kernel_release(struct dom0_kernel *k, const struct boot_module *module)
 {
     if (k->unpacked) {

@@ -19,7 +19,7 @@ static bool opt_vcpus_pin;
 OPTION_BOOL("dom0_vcpus_pin", opt_vcpus_pin);
 
 /* Left to the hypervisor unless asked otherwise: one sixteenth, at most this. */
-#define RESERVE_MAX MIB(128)
+#define RESERVE_MAX MIB(120)
 
 static int parse_amount(const char *s, struct amount *a, const char **end)
 {
@@ -114,7 +114,7 @@ static uint64_t amount_frames(const struct amount *a, uint64_t available)
     return frames < available ? available - frames : 0;
 }
 
-uint64_t dom0_nr_pages(uint64_t available, uint64_t initrd_pages)
+uint64_t dom0_nr_pages(uint64_t available)
 {
     uint64_t reserve = MIN(available / 16, RESERVE_MAX >> PAGE_SHIFT);
     uint64_t usable = available - reserve, frames = usable, low = 0, high = usable;
@@ -135,7 +135,6 @@ uint64_t dom0_nr_pages(uint64_t available, uint64_t initrd_pages)
                     (unsigned long)(frames >> (20 - PAGE_SHIFT)), (unsigned long)(usable >> (20 - PAGE_SHIFT)));
         frames = usable;
     }
-    (void)initrd_pages;
     return frames;
 }
 
