@@ -5,6 +5,7 @@
  */
 #include "core/domain.h"
 #include "core/log.h"
+#include "core/percpu.h"
 #include "cpu/features.h"
 #include "cpu/insn.h"
 #include "cpu/msr.h"
@@ -61,18 +62,41 @@
 #define MISC_XTPR_DISABLE        (1ULL << 23)
 #define MAX_BANKS                32
 
+/* What this CPU holds of the last vCPU that had it; idle ones leave it alone. */
+static DEFINE_PER_CPU(uint64_t, loaded_tsc_aux);
+
+static void cr4_load(const struct vcpu *v)
+{
+    uint64_t now = read_cr4(), want = (now & ~(CR4_TSD | CR4_DE)) | (v->arch.cr4_guest & (CR4_TSD | CR4_DE));
+
+    if (want != now) {
+        write_cr4(want);
+    }
+}
+
+static bool has_tsc_aux(void)
+{
+    return cpu_has(RDTSCP) || cpu_has(RDPID);
+}
+
+void pv_msrs_load(const struct vcpu *v)
+{
+    cr4_load(v);
+    if (has_tsc_aux() && this_cpu(loaded_tsc_aux) != v->arch.tsc_aux) {
+        wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
+        this_cpu(loaded_tsc_aux) = v->arch.tsc_aux;
+    }
+}
+
 void pv_cr4_set(struct vcpu *v, uint64_t value)
 {
     uint64_t mine = CR4_DE | CR4_TSD | CR4_FSGSBASE | CR4_OSXSAVE;
-    uint64_t real = read_cr4();
 
     if (!cpu_has(XSAVE)) {
         mine &= ~CR4_OSXSAVE;
     }
     v->arch.cr4_guest = (v->arch.cr4_guest & ~mine) | (value & mine);
-    real = (real & ~CR4_TSD) | (v->arch.cr4_guest & CR4_TSD);
-    real = (real & ~CR4_DE) | (v->arch.cr4_guest & CR4_DE);
-    write_cr4(real);
+    cr4_load(v);
 }
 
 /*
@@ -131,7 +155,7 @@ bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
         return true;
     case MSR_TSC_AUX:
         *value = v->arch.tsc_aux;
-        return cpu_has(RDTSCP) || cpu_has(RDPID);
+        return has_tsc_aux();
     case MSR_UCODE_REV:
         return rdmsr_safe(msr, value);
     case MSR_MCG_CAP:
@@ -189,11 +213,11 @@ bool pv_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
         wrmsr(msr, value);
         return true;
     case MSR_TSC_AUX:
-        if (value >> 32 || !(cpu_has(RDTSCP) || cpu_has(RDPID))) {
+        if (value >> 32 || !has_tsc_aux()) {
             return false;
         }
         v->arch.tsc_aux = value;
-        wrmsr(msr, value);
+        pv_msrs_load(v);
         return true;
     case MSR_EFER: /* what a kernel read it may write back */
         return pv_rdmsr(v, msr, &now) && now == value;

@@ -155,6 +155,7 @@ static bool context_load(struct vcpu *v, unsigned int cpu)
         write_cr0(read_cr0() | CR0_TS);
     }
     pv_debugregs_load(v);
+    pv_msrs_load(v);
     time_update_guest(v);
     (void)vcpu_runstate_copy_to_guest(v);
     if (!v->arch.kernel_mode) {
