@@ -42,7 +42,7 @@ struct elf_image {
     struct elf_notes notes[ELF_MAX_NOTES]; /* what is more than that is not looked at */
 };
 
-/* 0; -ENOEXEC no ELF file; -EINVAL broken; -EOPNOTSUPP not x86 or not executable. *why says what. */
+/* 0; -ENOEXEC no ELF file; -EINVAL broken; -EOPNOTSUPP not x86 or not executable (*why). */
 int elf_image_parse(const void *image, size_t len, struct elf_image *out,
                     const char **why) MUST_CHECK;
 
