@@ -118,7 +118,7 @@ syscall_masks:
         jmp     1b
 END(syscall_entry)
 
-.macro SAVE_SYSCALL_FRAME /* all but rax, rip, rflags, rsp, which are saved */
+.macro STORE_REGS                   /* %rsp: struct cpu_info. All but rax, which its users have dealt with */
         mov     %rdi, UREGS_rdi(%rsp)
         mov     %rsi, UREGS_rsi(%rsp)
         mov     %rdx, UREGS_rdx(%rsp)
@@ -133,6 +133,10 @@ END(syscall_entry)
         mov     %r13, UREGS_r13(%rsp)
         mov     %r14, UREGS_r14(%rsp)
         mov     %r15, UREGS_r15(%rsp)
+.endm
+
+.macro SAVE_SYSCALL_FRAME /* all but rax, rip, rflags, rsp, which are saved */
+        STORE_REGS
         movl    $0, UREGS_error_code(%rsp)
         movl    $ENTRY_SYSCALL, UREGS_entry_vector(%rsp)
         movq    $SEL_GUEST_CODE64, UREGS_cs(%rsp)
@@ -199,20 +203,7 @@ FUNC(hypercall_entry)
         cmpl    $HYPERVISOR_iret, UREGS_rax(%rsp)
         je      hypercall_iret_fast
 hypercall_general:
-        mov     %rdi, UREGS_rdi(%rsp)
-        mov     %rsi, UREGS_rsi(%rsp)
-        mov     %rdx, UREGS_rdx(%rsp)
-        mov     %rcx, UREGS_rcx(%rsp)
-        mov     %r8, UREGS_r8(%rsp)
-        mov     %r9, UREGS_r9(%rsp)
-        mov     %r10, UREGS_r10(%rsp)
-        mov     %r11, UREGS_r11(%rsp)
-        mov     %rbx, UREGS_rbx(%rsp)
-        mov     %rbp, UREGS_rbp(%rsp)
-        mov     %r12, UREGS_r12(%rsp)
-        mov     %r13, UREGS_r13(%rsp)
-        mov     %r14, UREGS_r14(%rsp)
-        mov     %r15, UREGS_r15(%rsp)
+        STORE_REGS
         movl    $ENTRY_SYSCALL, UREGS_entry_vector(%rsp)
         movq    $SEL_GUEST_CODE64, UREGS_cs(%rsp)
         movq    $SEL_GUEST_DATA, UREGS_ss(%rsp)
@@ -335,21 +326,8 @@ FUNC(hypercall_iret_fast)
         EX(iret_fast_fault, iretq)
 iret_fast_fault:                                /* the frame's selectors or rip are bad: the registers are the guest's */
         sub     $UREGS_rip, %rsp
-        mov     %rdi, UREGS_rdi(%rsp)
-        mov     %rsi, UREGS_rsi(%rsp)
-        mov     %rdx, UREGS_rdx(%rsp)
-        mov     %rcx, UREGS_rcx(%rsp)
         mov     %rax, UREGS_rax(%rsp)
-        mov     %r8, UREGS_r8(%rsp)
-        mov     %r9, UREGS_r9(%rsp)
-        mov     %r10, UREGS_r10(%rsp)
-        mov     %r11, UREGS_r11(%rsp)
-        mov     %rbx, UREGS_rbx(%rsp)
-        mov     %rbp, UREGS_rbp(%rsp)
-        mov     %r12, UREGS_r12(%rsp)
-        mov     %r13, UREGS_r13(%rsp)
-        mov     %r14, UREGS_r14(%rsp)
-        mov     %r15, UREGS_r15(%rsp)
+        STORE_REGS
         call    pv_return_fault
         jmp     guest_return_check
 iret_general:                                   /* rcx and r11 die in SYSCALL anyway */
