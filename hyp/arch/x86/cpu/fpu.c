@@ -13,10 +13,12 @@
 #define XSAVE_HEADER_LEN 64
 #define MXCSR_MASK_OLD   0xffbfU /* "MXCSR_MASK" field is 0: CPUs before it had DAZ */
 
-/* Opmask, ZMM_Hi256, Hi16_ZMM come together; PKRU alone. MPX and AMX are not offered. */
+/*
+ * Opmask, ZMM_Hi256, Hi16_ZMM come together. MPX and AMX are not offered, nor are protection keys:
+ * PV guests' page tables have none.
+ */
 #define XCR0_AVX512 0xe0ULL
-#define XCR0_PKRU   0x200ULL
-#define XCR0_KNOWN  (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
+#define XCR0_KNOWN  (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
 
 struct fpu_host fpu_host READ_MOSTLY;
 

@@ -17,6 +17,7 @@
 
 #define STUB_SIZE 64
 #define SYSCALL_LENGTH 2
+#define SEL_NULL_RPL3 3
 #define TRAP_UD 6
 #define TRAP_GP 13
 /* What SYSCALL clears in rflags: interrupts stay off until the stack is ours. */
@@ -95,6 +96,7 @@ void pv_sysenter(void)
 {
     struct vcpu *v = current;
 
+    guest_regs()->cs = SEL_NULL_RPL3; /* nobody knows which it was; Xen's kernels see this one */
     if (v->arch.sysenter_callback) {
         pv_inject_callback(v->arch.sysenter_callback, v->arch.callback_flags & CALLBACK_MASKS_SYSENTER, "SYSENTER");
     } else {

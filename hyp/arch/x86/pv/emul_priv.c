@@ -195,14 +195,18 @@ static bool xsetbv(struct vcpu *v, uint32_t index, uint64_t value)
     return true;
 }
 
+static bool is_xsetbv(const struct x86_insn *insn)
+{
+    return insn->map == 1 && insn->opcode == 0x01 && insn->mod == 3 && insn->reg == 2 && (insn->rm & 7) == 1;
+}
+
 static bool two_byte(struct vcpu *v, struct cpu_user_regs *regs, const struct x86_insn *insn)
 {
     uint64_t value;
 
     switch (insn->opcode) {
     case 0x01: /* XSETBV; the rest of the group is not for guests */
-        return insn->mod == 3 && insn->reg == 2 && (insn->rm & 7) == 1 && v->arch.cr4_guest & CR4_OSXSAVE &&
-               xsetbv(v, regs->ecx, (uint64_t)regs->edx << 32 | regs->eax);
+        return is_xsetbv(insn) && xsetbv(v, regs->ecx, (uint64_t)regs->edx << 32 | regs->eax);
     case 0x06: /* CLTS */
         v->arch.cr0_guest &= ~CR0_TS;
         __asm__ volatile("clts");
@@ -272,6 +276,10 @@ bool pv_emulate_privileged(struct cpu_user_regs *regs)
 
     if (!emul_fetch(regs, &insn) || insn.lock) {
         return false;
+    }
+    if (is_xsetbv(&insn) && !(v->arch.cr4_guest & CR4_OSXSAVE)) {
+        pv_inject_trap(TRAP_UD, 0); /* the CPU has it enabled, the guest has not */
+        return true;
     }
     if (insn.map == 1) {
         /* A guest's user may only do what does not need the kernel's privilege. */

@@ -1,7 +1,8 @@
 /*
- * MSRs of PV guests: few exist, writes of what cannot change are ignored where kernels rely on it, the rest is
- * refused (#GP), which PV kernels survive. RDMSR and WRMSR always fault in ring 3, so nothing passes by here.
- * Which ones are ignored: Xen 4.17 guest_rdmsr and guest_wrmsr, and read_msr and write_msr of pv/emul-priv-op.c.
+ * MSRs of PV guests: few exist, writes of what cannot change are ignored where kernels rely on it,
+ * the rest is refused (#GP), which PV kernels survive. RDMSR and WRMSR always fault in ring 3, so
+ * nothing passes by here. Which ones are ignored: Xen 4.17 guest_rdmsr and guest_wrmsr, and
+ * read_msr and write_msr of pv/emul-priv-op.c.
  */
 #include "core/domain.h"
 #include "core/log.h"
@@ -14,6 +15,7 @@
 
 #define MSR_P5_MC_ADDR           0
 #define MSR_P5_MC_TYPE           1
+#define MSR_PLATFORM_ID          0x17
 #define MSR_PERFCTR_FIRST        0xc1
 #define MSR_PERFCTR_LAST         0xc8
 #define MSR_MPERF                0xe7
@@ -21,7 +23,10 @@
 #define MSR_MCG_CTL              0x17b
 #define MSR_EVNTSEL_FIRST        0x186
 #define MSR_EVNTSEL_LAST         0x18d
+#define MSR_PERF_STATUS          0x198
+#define MSR_PERF_CTL             0x199
 #define MSR_THERM_CONTROL        0x19a
+#define MSR_THERM_STATUS         0x19c
 #define MSR_ENERGY_BIAS          0x1b0
 #define MSR_MC0_CTL2             0x280
 #define MSR_FIXED_CTR_FIRST      0x309
@@ -48,26 +53,31 @@
 #define MSR_AMD_PERF_EXT_FIRST   0xc0010200
 #define MSR_AMD_PERF_EXT_LAST    0xc001020b
 
-#define PAT_PV                   0x050100070406ULL /* the machine's: mm and cpu code set it so */
-#define APIC_BASE_ENABLED        0x800ULL
-#define APIC_BASE_BSP            0x100ULL
-#define APIC_BASE_ADDRESS        0xfee00000ULL
-#define MSR_EFER_GUEST           (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
-#define SYSCFG_MEMORY_MAP        0x740000ULL /* MtrrFixDramEn, MtrrVarDramEn, MtrrTom2En, Tom2ForceMemTypeWB */
-#define NR_VIRTUAL_BANKS         2
-#define MISC_PERF_AVAILABLE      (1ULL << 7)
-#define MISC_BTS_UNAVAILABLE     (1ULL << 11)
-#define MISC_PEBS_UNAVAILABLE    (1ULL << 12)
-#define MISC_MONITOR             (1ULL << 18)
-#define MISC_XTPR_DISABLE        (1ULL << 23)
-#define MAX_BANKS                32
+#define PAT_PV            0x050100070406ULL /* the machine's: mm and cpu code set it so */
+#define APIC_BASE_ENABLED 0x800ULL
+#define APIC_BASE_BSP     0x100ULL
+#define APIC_BASE_ADDRESS 0xfee00000ULL
+#define MSR_EFER_GUEST    (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
+/* MtrrFixDramEn, MtrrVarDramEn, MtrrTom2En, Tom2ForceMemTypeWB */
+#define SYSCFG_MEMORY_MAP     0x740000ULL
+#define NR_VIRTUAL_BANKS      2
+/* software recovery, thresholds, an interrupt for corrected errors */
+#define MCG_CAP_INTEL         0x1000c00ULL
+#define FEATURE_CTL_LOCK      1ULL
+#define MISC_PERF_AVAILABLE   (1ULL << 7)
+#define MISC_BTS_UNAVAILABLE  (1ULL << 11)
+#define MISC_PEBS_UNAVAILABLE (1ULL << 12)
+#define MISC_MONITOR          (1ULL << 18)
+#define MISC_XTPR_DISABLE     (1ULL << 23)
+#define MAX_BANKS             32
 
 /* What this CPU holds of the last vCPU that had it; idle ones leave it alone. */
 static DEFINE_PER_CPU(uint64_t, loaded_tsc_aux);
 
 static void cr4_load(const struct vcpu *v)
 {
-    uint64_t now = read_cr4(), want = (now & ~(CR4_TSD | CR4_DE)) | (v->arch.cr4_guest & (CR4_TSD | CR4_DE));
+    const uint64_t follow = CR4_TSD | CR4_DE | CR4_FSGSBASE;
+    uint64_t now = read_cr4(), want = (now & ~follow) | (v->arch.cr4_guest & follow);
 
     if (want != now) {
         write_cr4(want);
@@ -88,14 +98,17 @@ void pv_msrs_load(const struct vcpu *v)
     }
 }
 
-void pv_cr4_set(struct vcpu *v, uint64_t value)
+void pv_cr4_choose(struct vcpu *v, uint64_t value)
 {
     uint64_t mine = CR4_DE | CR4_TSD | CR4_FSGSBASE | CR4_OSXSAVE;
 
-    if (!cpu_has(XSAVE)) {
-        mine &= ~CR4_OSXSAVE;
-    }
+    value &= ~((cpu_has(XSAVE) ? 0 : CR4_OSXSAVE) | (cpu_has(FSGSBASE) ? 0 : CR4_FSGSBASE));
     v->arch.cr4_guest = (v->arch.cr4_guest & ~mine) | (value & mine);
+}
+
+void pv_cr4_set(struct vcpu *v, uint64_t value)
+{
+    pv_cr4_choose(v, value);
     cr4_load(v);
 }
 
@@ -106,8 +119,9 @@ void pv_cr4_set(struct vcpu *v, uint64_t value)
 static bool msr_stands_still(uint32_t msr)
 {
     switch (msr) {
-    case MSR_AMD_HWCR:
     case MSR_AMD_NB_CFG:
+        return true;
+    case MSR_AMD_HWCR:
     case MSR_AMD_FIDVID_CTL:
     case MSR_AMD_FIDVID_STATUS:
     case MSR_AMD_PSTATE_LIMIT ... MSR_AMD_PSTATE_LAST:
@@ -124,7 +138,8 @@ static bool msr_stands_still(uint32_t msr)
     }
 }
 
-/* Nothing ever happens in a virtual bank: the hypervisor reads the real ones. Writes are dropped. */
+/* Nothing ever happens in a virtual bank: the hypervisor reads the real ones. Writes are dropped.
+ */
 static bool msr_machine_check(uint32_t msr)
 {
     return (msr >= MSR_MCG_CAP && msr <= MSR_MCG_CTL) ||
@@ -159,7 +174,7 @@ bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_UCODE_REV:
         return rdmsr_safe(msr, value);
     case MSR_MCG_CAP:
-        *value = NR_VIRTUAL_BANKS;
+        *value = NR_VIRTUAL_BANKS | (cpu_host.vendor == VENDOR_INTEL ? MCG_CAP_INTEL : 0);
         return true;
     case MSR_P5_MC_ADDR:
     case MSR_P5_MC_TYPE:
@@ -168,12 +183,21 @@ bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_MISC_FEATURES:
     case MSR_PERF_CAPABILITIES: /* no performance counters */
         return true;
+    case MSR_PLATFORM_ID:
+        return cpu_host.vendor == VENDOR_INTEL && rdmsr_safe(msr, value);
+    case MSR_FEATURE_CTL:
+        *value = FEATURE_CTL_LOCK; /* and nothing is enabled */
+        return cpu_host.vendor == VENDOR_INTEL;
+    case MSR_PERF_STATUS:
+    case MSR_PERF_CTL:
+    case MSR_THERM_STATUS:
+        return cpu_host.vendor == VENDOR_INTEL;
     case MSR_MISC_ENABLE:
         if (!rdmsr_safe(msr, value)) {
             return false;
         }
-        *value = (*value & ~(MISC_PERF_AVAILABLE | MISC_MONITOR)) | MISC_BTS_UNAVAILABLE | MISC_PEBS_UNAVAILABLE |
-                 MISC_XTPR_DISABLE;
+        *value = (*value & ~(MISC_PERF_AVAILABLE | MISC_MONITOR)) | MISC_BTS_UNAVAILABLE |
+                 MISC_PEBS_UNAVAILABLE | MISC_XTPR_DISABLE;
         return true;
     case MSR_AMD_SYSCFG: /* where memory is: the hardware domain compares it with the memory map */
     case MSR_AMD_IORR_FIRST ... MSR_AMD_IORR_LAST:
@@ -188,7 +212,8 @@ bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
             *value &= SYSCFG_MEMORY_MAP;
         }
         return true;
-    case MSR_AMD_DE_CFG: /* a guest can rely on it: where LFENCE could not be made so, CPUID says it */
+    case MSR_AMD_DE_CFG: /* a guest can rely on it: where LFENCE could not be made so, CPUID says it
+                          */
         *value = DE_CFG_LFENCE_SERIALISE;
         return cpu_host.vendor == VENDOR_AMD;
     default:
@@ -228,6 +253,7 @@ bool pv_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
     case MSR_MPERF:
     case MSR_APERF:
         return cpu_host.vendor != VENDOR_OTHER;
+    case MSR_PERF_CTL:
     case MSR_THERM_CONTROL:
     case MSR_ENERGY_BIAS:
         return cpu_host.vendor == VENDOR_INTEL;

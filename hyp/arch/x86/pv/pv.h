@@ -44,6 +44,7 @@ bool pv_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value) MUST_CHECK;
 void pv_msrs_load(const struct vcpu *v);
 /* The guest writes CR4: bits that are not its own are ignored. */
 void pv_cr4_set(struct vcpu *v, uint64_t value);
+void pv_cr4_choose(struct vcpu *v, uint64_t value); /* the same for one that does not run */
 
 /* LDT pages are mapped on first use: true if `va`, inside the vCPU's window, is mapped now. descriptor.c */
 bool pv_ldt_fault(struct vcpu *v, uint64_t offset) MUST_CHECK;

@@ -254,6 +254,8 @@ static void context_apply(struct vcpu *v, const struct vcpu_guest_context *c)
     regs->ss |= 3;
     regs->entry_vector = regs->error_code = 0;
     v->arch.kernel_mode = true;
+    v->arch.cr0_guest = (v->arch.cr0_guest & ~CR0_TS) | (c->ctrlreg[0] & CR0_TS);
+    pv_cr4_choose(v, c->ctrlreg[4]);
     memcpy(v->arch.traps, c->trap_ctxt, sizeof(c->trap_ctxt));
     for (unsigned int i = 0; i < NR_TRAPS; i++) {
         v->arch.traps[i].vector = i;
