@@ -222,6 +222,39 @@ static void check_roots(void)
     check(page_set(bad, PTE_DATA), 0, "page-of-ones-writable-again");
 }
 
+static bool shows_m2p(const uint64_t *root)
+{
+    return root[pt_index((void *)MACH2PHYS_VIRT_START, 4)] != 0;
+}
+
+/* public/xen.h, VMASST_TYPE_m2p_strict: a root that a user runs on does not show the M2P. */
+static void check_strict_m2p(void)
+{
+    uint64_t *root = page_alloc();
+    unsigned int i;
+
+    for (i = 0; i < 512; i++) {
+        root[i] = i < 256 || i > 271 ? pt_root()[i] : 0;
+    }
+    page_readonly(root);
+    guest_need(xen_vm_assist(VMASST_CMD_enable, VMASST_TYPE_m2p_strict));
+    check(mmuext(MMUEXT_PIN_L4_TABLE, va_to_mfn(root)), 0, "strict-pin");
+    result(shows_m2p(root), "strict-pinned-shows-m2p");
+    check(mmuext(MMUEXT_NEW_USER_BASEPTR, va_to_mfn(root)), 0, "strict-user-root");
+    result(shows_m2p(root), "strict-user-root-shows-m2p");
+    check(mmuext(MMUEXT_NEW_BASEPTR, va_to_mfn(root)), 0, "strict-kernel-root");
+    result(shows_m2p(root), "strict-kernel-root-shows-m2p");
+    guest_need(xen_vm_assist(VMASST_CMD_disable, VMASST_TYPE_m2p_strict));
+    guest_need(mmuext(MMUEXT_NEW_BASEPTR, va_to_mfn(pt_root())));
+    check(mmuext(MMUEXT_NEW_BASEPTR, va_to_mfn(root)), 0, "kernel-root-again");
+    result(shows_m2p(root), "kernel-root-shows-m2p");
+    guest_need(mmuext(MMUEXT_NEW_BASEPTR, va_to_mfn(pt_root())));
+    check(mmuext(MMUEXT_NEW_USER_BASEPTR, 0), 0, "no-user-root");
+    check(mmuext(MMUEXT_UNPIN_TABLE, va_to_mfn(root)), 0, "strict-unpin");
+    check(page_set(root, PTE_DATA), 0, "strict-root-writable-again");
+    page_free(root);
+}
+
 /* A table that is refused half way leaves no reference behind on what stood before the bad entry.
  */
 static void check_refusal_leaves_no_trace(void)
@@ -282,6 +315,7 @@ void guest_main(void)
     check_upper_entries();
     check_linear_table();
     check_roots();
+    check_strict_m2p();
     check_refusal_leaves_no_trace();
     check_pins();
 }

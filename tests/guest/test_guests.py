@@ -57,6 +57,14 @@ GUESTS = {
     "sweep": Guest("sweep", absent=r"hypercall-(16|19|31|34|35|36|37|41|42|48|49)-"),
 }
 
+# On other CPUs too. Speculation controls (ARCH_CAPABILITIES) are not there yet.
+MAX = {"qemu_options": ("-cpu", "max")}
+INTEL = {"qemu_options": ("-cpu", "Nehalem")}
+NO_SPECULATION_CONTROLS = ("leaf-00000007.0", "read-0000010a")
+for _image in "compat", "priv", "cpuid", "msr":
+    GUESTS[f"{_image}-max"] = Guest(_image, machine=MAX)
+    GUESTS[f"{_image}-intel"] = Guest(_image, machine=INTEL, excused=NO_SPECULATION_CONTROLS)
+
 # Guests that must die, and the hypervisor must say so and live (guests/hostile.c).
 HOSTILE = [
     "unmapped-stack", "non-canonical-stack", "hypervisor-stack", "m2p-stack", "page-table-stack",
