@@ -19,6 +19,9 @@ from . import artifacts
 
 TAIL_LINES = 40
 
+# After these words a console says nothing more that a test could wait for.
+DEAD = r"machine is halted|Halted, as|Kernel panic - not syncing|early exception"
+
 
 class BootError(Exception):
     """The machine did not do what was expected; the message carries its console's last lines."""
@@ -92,19 +95,23 @@ class Machine:
     def expect(self, pattern, timeout):
         """Wait until the console says what the regular expression matches; returns the match."""
         try:
-            self._process.expect(pattern, timeout=timeout)
+            died = self._process.expect([pattern, DEAD], timeout=timeout)
         except pexpect.TIMEOUT:
             raise self.error(f"console did not say '{pattern}' within {timeout} s") from None
         except pexpect.EOF:
             raise self.error(f"QEMU ended before the console said '{pattern}'") from None
+        if died:
+            raise self.error(f"machine stopped before the console said '{pattern}'")
         return self._process.match
 
     def expect_exit(self, timeout):
         """Wait until QEMU ends, by power-off or (without reboot=True) by reset."""
         try:
-            self._process.expect(pexpect.EOF, timeout=timeout)
+            halted = self._process.expect([pexpect.EOF, "machine is halted"], timeout=timeout)
         except pexpect.TIMEOUT:
             raise self.error(f"QEMU did not end within {timeout} s") from None
+        if halted:
+            raise self.error("machine halted and QEMU did not end")
         self._process.close()
         if self._process.exitstatus != 0:
             raise self.error(f"QEMU ended with status {self._process.exitstatus}, "
