@@ -76,6 +76,12 @@ static void check_time_leaves(void)
     result_text("time-leaf-2 host-khz-told %u", l.a != 0);
 }
 
+/* Is there an APIC id in it? */
+static void ask_on_second(void *answer)
+{
+    *(struct leaf *)answer = cpuid(forced_cpuid, 1, 0);
+}
+
 void guest_main(void)
 {
     static const uint32_t extended = 0x80000000;
@@ -105,4 +111,7 @@ void guest_main(void)
     result_text("plain-leaf-0 b %08x c %08x d %08x", l.b, l.c, l.d);
     l = cpuid(plain_cpuid, 0x40000000, 0);
     result_text("plain-leaf-40000000 b %08x c %08x d %08x", l.b, l.c, l.d);
+    vcpu_start(1, ask_on_second, &l);
+    vcpu_wait(1);
+    result_text("second-vcpu-leaf-1 a %08x b %08x c %08x d %08x", l.a, l.b, l.c, l.d);
 }

@@ -113,7 +113,7 @@ static bool is_dom0_kernel(const struct vcpu *v)
 static void leaf_1(struct vcpu *v, bool forced, struct cpuid_regs *r)
 {
     r->a &= 0x0fff0fff; /* without the processor type */
-    r->b = (r->b & 0x00ffffff) | v->id << 25;
+    r->b &= 0x00ffffff; /* no APIC id: a PV guest has no APICs */
     r->c = feature_word(1) | BIT(HYPERVISOR);
     if (r->c & BIT(XSAVE) && (forced || v->arch.cr4_guest & CR4_OSXSAVE)) {
         r->c |= BIT(OSXSAVE);
