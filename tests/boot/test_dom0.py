@@ -11,7 +11,7 @@ import re
 import pytest
 
 from lib import artifacts
-from lib.machine import Machine, section
+from lib.machine import BootError, Machine, section
 
 Shape = collections.namedtuple("Shape", "kernel cpus memory cpu qemu", defaults=["qemu64", "installed"])
 
@@ -35,10 +35,22 @@ def shape_name(shape):
 
 
 def boot_checks(hypervisor, shape):
-    """A whole run: boot, the checks of tests/image/checks, power-off."""
+    """A whole run: boot, the checks of tests/image/checks, power-off.
+
+    Known fault: on a busy host a machine with far more CPUs than the host has once stood still while its
+    kernel came up, and has not been caught at it again. A second try is said so on the console.
+    """
+    try:
+        return boot_once(hypervisor, shape)
+    except BootError as error:
+        print(f"{shape_name(shape)} on {hypervisor}: tried again after:\n{error}")
+        return boot_once(hypervisor, shape)
+
+
+def boot_once(hypervisor, shape):
     artifacts.require_memory(shape.memory)
     with Machine(hypervisor, mode="check", **shape._asdict()) as machine:
-        machine.expect("lodge: init", timeout=90 + 45 * shape.cpus)
+        machine.expect("lodge: init", timeout=90 + 15 * shape.cpus)
         machine.expect("lodge: done", timeout=120)
         machine.expect_exit(timeout=60)
         return machine

@@ -156,6 +156,26 @@ static long op_enter_acpi_sleep(struct vcpu *caller, void *arg)
 }
 
 /*
+ * What domain 0 tells the firmware that it can do with processors' power states (_PDC: revision, count, bits): nothing, since
+ * the hypervisor uses none of them yet. ACPI, "_PDC (Processor Driver Capabilities)".
+ */
+#define PDC_REVISION 1
+
+static long pdc_limit(uint64_t gva)
+{
+    uint32_t pdc[3];
+
+    if (guest_copy_from(pdc, gva, sizeof(pdc))) {
+        return -EFAULT;
+    }
+    if (pdc[0] != PDC_REVISION || !pdc[1]) {
+        return -EINVAL;
+    }
+    pdc[2] = 0;
+    return guest_copy_to(gva, pdc, sizeof(pdc));
+}
+
+/*
  * C-states beyond HLT and P-states are left to the hardware: what AML says of them has no use here
  * yet.
  */
@@ -164,11 +184,13 @@ static long op_set_processor_pminfo(struct vcpu *caller, void *arg)
     const xenpf_set_processor_pminfo_t *req = arg;
 
     (void)caller;
+    if (req->type == XEN_PM_PDC) {
+        return pdc_limit((uint64_t)req->u.pdc.p);
+    }
     switch (req->type) {
     case XEN_PM_CX:
     case XEN_PM_PX:
     case XEN_PM_TX:
-    case XEN_PM_PDC:
         return -EOPNOTSUPP;
     default:
         return -EINVAL;

@@ -117,7 +117,7 @@ static uint64_t amount_frames(const struct amount *a, uint64_t available)
 uint64_t dom0_nr_pages(uint64_t available)
 {
     uint64_t reserve = MIN(available / 16, RESERVE_MAX >> PAGE_SHIFT);
-    uint64_t usable = available - reserve, frames = usable, low = 0, high = usable;
+    uint64_t usable = available - reserve, frames = usable, low = 0, high = ~0ULL;
 
     if (mem_size.given) {
         frames = amount_frames(&mem_size, available);
@@ -131,9 +131,8 @@ uint64_t dom0_nr_pages(uint64_t available)
     frames = MAX(frames, low);
     frames = MIN(frames, high);
     if (frames > usable) {
-        log_warning("dom0_mem: %lu MiB asked for, but only %lu MiB of RAM can be given: domain 0 gets those",
-                    (unsigned long)(frames >> (20 - PAGE_SHIFT)), (unsigned long)(usable >> (20 - PAGE_SHIFT)));
-        frames = usable;
+        stop("dom0_mem: %lu MiB asked for, but only %lu MiB of RAM can be given (expected: no more than that, or no dom0_mem=)",
+             (unsigned long)(frames >> (20 - PAGE_SHIFT)), (unsigned long)(usable >> (20 - PAGE_SHIFT)));
     }
     return frames;
 }
