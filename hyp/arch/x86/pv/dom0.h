@@ -8,6 +8,7 @@
 
 /* dom0_options.c. available: frames */
 uint64_t dom0_nr_pages(uint64_t available);
+uint64_t dom0_max_pages(uint64_t available); /* dom0_mem=max: what it may grow to */
 unsigned int dom0_nr_vcpus(void);
 void dom0_place_vcpus(struct domain *d);
 

@@ -249,7 +249,7 @@ void dom0_create(void)
     const struct boot_module *kernel = &boot_info.modules[0];
     const struct boot_module *initrd = boot_info.nr_modules > 1 ? &boot_info.modules[1] : NULL;
     uint64_t initrd_bytes = initrd ? initrd->size : 0, initrd_pages = DIV_ROUND_UP(initrd_bytes, PAGE_SIZE);
-    uint64_t nr_pages, nr_list, nr_apart = 0, initrd_pfn, list_pfn, tables_pfn, nr_initial;
+    uint64_t available, nr_pages, nr_list, nr_apart = 0, initrd_pfn, list_pfn, tables_pfn, nr_initial;
     struct dom0_tables tables, apart;
     struct dom0_kernel k;
     struct layout l;
@@ -263,7 +263,9 @@ void dom0_create(void)
     m2p_share();
 
     /* What the kernel's images take now is free again before the rest of the memory is handed out. */
-    nr_pages = dom0_nr_pages(frames_free_count() + initrd_pages + dom0_kernel_frames(&k, kernel));
+    available = frames_free_count() + initrd_pages + dom0_kernel_frames(&k, kernel);
+    nr_pages = dom0_nr_pages(available);
+    d->max_pages = MAX(nr_pages, dom0_max_pages(available));
     layout_make(&l, &k, nr_pages, initrd_bytes);
     nr_list = DIV_ROUND_UP(l.p2m_bytes, PAGE_SIZE);
     if (l.p2m_apart) {

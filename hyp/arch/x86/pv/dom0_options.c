@@ -137,6 +137,11 @@ uint64_t dom0_nr_pages(uint64_t available)
     return frames;
 }
 
+uint64_t dom0_max_pages(uint64_t available)
+{
+    return mem_max.given ? amount_frames(&mem_max, available) : UINT32_MAX;
+}
+
 unsigned int dom0_nr_vcpus(void)
 {
     unsigned int n = vcpus_max ? MIN(nr_cpus_online, vcpus_max) : nr_cpus_online;
