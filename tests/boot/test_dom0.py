@@ -7,6 +7,7 @@ build/cache/reference, so that it is booted once only.
 
 import collections
 import re
+import warnings
 
 import pytest
 
@@ -38,12 +39,12 @@ def boot_checks(hypervisor, shape):
     """A whole run: boot, the checks of tests/image/checks, power-off.
 
     Known fault: on a busy host a machine with far more CPUs than the host has once stood still while its
-    kernel came up, and has not been caught at it again. A second try is said so on the console.
+    kernel came up, and has not been caught at it again. A second try stands in the run's summary of warnings.
     """
     try:
         return boot_once(hypervisor, shape)
     except BootError as error:
-        print(f"{shape_name(shape)} on {hypervisor}: tried again after:\n{error}")
+        warnings.warn(f"{shape_name(shape)} on {hypervisor}: tried again after: {error}")
         return boot_once(hypervisor, shape)
 
 
@@ -80,7 +81,7 @@ def reference(shape):
     return path.read_text(encoding="utf-8")
 
 
-def warnings(raw_dmesg):
+def kernel_warnings(raw_dmesg):
     """The messages of level warning or worse, without what differs from boot to boot."""
     found = set()
     for line in raw_dmesg:
@@ -154,5 +155,5 @@ def test_guest_gets_as_much_memory_as_on_xen(dom0, reference):
 
 
 def test_no_warning_that_xen_does_not_also_give(dom0, reference):
-    new = warnings(dom0.section("dmesg")) - warnings(section(reference, "dmesg"))
+    new = kernel_warnings(dom0.section("dmesg")) - kernel_warnings(section(reference, "dmesg"))
     assert not new, "\n".join(sorted(new))

@@ -75,9 +75,9 @@ def test_modules_and_command_lines_are_found(grub, protocol, tmp_path):
     with grub(protocol, "console=com1 noreboot loglvl=all", "one two=three", kernel=kernel,
               image=image, cpus=2, memory="512M") as vm:
         vm.expect(r"boot: loaded by GRUB 2", timeout=120)
-        start, end, words = vm.expect(r"module 0: \[(0x\w+), (0x\w+)\) ([^\r\n]*)", timeout=10).groups()
+        start, end, words = vm.expect(r"module 0: \[(0x\w+), (0x\w+)\) ([^\r\n]*)\r", timeout=10).groups()
         assert int(end, 16) - int(start, 16) == 9000 and words == "one two=three"
-        start, end, words = vm.expect(r"module 1: \[(0x\w+), (0x\w+)\) ?([^\r\n]*)", timeout=10).groups()
+        start, end, words = vm.expect(r"module 1: \[(0x\w+), (0x\w+)\) ?([^\r\n]*)\r", timeout=10).groups()
         assert int(end, 16) - int(start, 16) == 5 << 20 and words == ""
         vm.expect(r"command line: console=com1 noreboot loglvl=all\r", timeout=10)
         vm.expect(r"smp: 2 of 2 CPUs are up", timeout=60)
