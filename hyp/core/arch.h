@@ -19,6 +19,7 @@
 struct vcpu;
 struct domain;
 struct frame;
+struct xen_domctl_getdomaininfo;
 
 #include "arch_types.h"
 
@@ -58,6 +59,9 @@ void vcpu_arch_sync(struct vcpu *v);
  * v->initialised is set; -EINVAL and friends as Xen's arch_set_info_guest.
  */
 int vcpu_arch_initialise(struct vcpu *v, uint64_t context_gva) MUST_CHECK;
+
+/* What getdomaininfo says of the architecture's own. */
+void domain_arch_info(const struct domain *d, struct xen_domctl_getdomaininfo *info);
 
 /* A frame changes hands: clear M2P and what else remembers it. */
 void arch_frame_assigned(struct frame *f, struct domain *d);

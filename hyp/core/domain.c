@@ -18,6 +18,9 @@
 #include "core/sched_op.h"
 #include "core/vcpu_private.h"
 
+/* pause_count never overflows, however often the tools pause. Xen, common/domain.c. */
+#define MAX_CONTROL_PAUSES 255U
+
 struct domain *dom0;
 
 /*
@@ -140,6 +143,17 @@ struct domain *domain_get(domid_t id)
     d = domain_by_id(id);
     if (d && (!d->is_listed || !domain_try_ref(d))) {
         d = NULL;
+    }
+    spin_unlock(&list_lock);
+    return d;
+}
+
+struct domain *domain_get_next(domid_t id)
+{
+    struct domain *d;
+
+    spin_lock(&list_lock);
+    for (d = list_head; d && (d->id < id || !domain_try_ref(d)); d = d->next_in_list) {
     }
     spin_unlock(&list_lock);
     return d;
@@ -300,7 +314,7 @@ int domain_create(const struct domain_config *config, struct domain **out)
     d->max_maptrack_frames = config->max_maptrack_frames;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     d->refs = 1;
-    d->pause_count = 1;
+    d->pause_count = d->control_pauses = 1;
     d->created_ns = arch_time_ns();
     d->page_list = d->page_list_tail = FRAME_LINK_NONE;
     d->sched.weight = SCHED_WEIGHT_DEFAULT;
@@ -402,6 +416,11 @@ int domain_kill(struct domain *d)
     return 0;
 }
 
+bool domain_is_dead(const struct domain *d)
+{
+    return d->kill_stage == KILL_DONE;
+}
+
 void domain_pause_nosync(struct domain *d)
 {
     struct vcpu *v;
@@ -437,4 +456,24 @@ void domain_unpause(struct domain *d)
             vcpu_wake(v);
         }
     }
+}
+
+int domain_pause_by_control(struct domain *d)
+{
+    if (d->control_pauses == MAX_CONTROL_PAUSES) {
+        return -EOVERFLOW;
+    }
+    d->control_pauses++;
+    domain_pause(d);
+    return 0;
+}
+
+int domain_unpause_by_control(struct domain *d)
+{
+    if (!d->control_pauses) {
+        return -EINVAL;
+    }
+    d->control_pauses--;
+    domain_unpause(d);
+    return 0;
 }

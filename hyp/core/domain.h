@@ -95,6 +95,7 @@ struct domain {
     struct work shutdown_work;      /* tells the tools */
     struct sched_domain sched;
     uint32_t pause_count;           /* atomic */
+    uint32_t control_pauses;        /* of which these are the tools'; behind the control gate */
     unsigned int max_vcpus;
     struct vcpu **vcpus;            /* max_vcpus entries, NULL until made */
     struct domain *next_in_list;    /* by rising domid; under RANK_DOMLIST */
@@ -148,7 +149,7 @@ struct domain_config {
 };
 
 /*
- * Creates it with no vCPUs, paused once, in the domain list, with one reference for the list
+ * Creates it with no vCPUs, paused once by the tools, in the domain list, with one reference for the list
  * (domain_kill drops it). *out is that reference's pointer, not another one. 0, -EEXIST, -ENOMEM,
  * -EINVAL.
  */
@@ -163,9 +164,12 @@ int vcpu_create(struct domain *d, unsigned int id, unsigned int cpu, struct vcpu
  */
 int domain_kill(struct domain *d) MUST_CHECK;
 
+bool domain_is_dead(const struct domain *d); /* all has been given back that was its own to give */
+
 bool domain_try_ref(struct domain *d);      /* one more, unless the last has gone */
 /* a reference, or NULL; not for DOMID_SELF and other special ids */
 struct domain *domain_get(domid_t id);
+struct domain *domain_get_next(domid_t id); /* that one or the next higher; a reference, or NULL */
 void domain_get_ref(struct domain *d);      /* one more on a domain already referenced */
 void domain_put(struct domain *d);          /* NULL is fine */
 /* no reference, no lock: frame owners (the frame's reference keeps it) */
@@ -198,6 +202,12 @@ static inline struct vcpu *domain_vcpu(const struct domain *d, uint64_t id)
 void domain_pause(struct domain *d);
 void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
+/*
+ * Pauses that the tools count, one of which each domain is made with. -EOVERFLOW: 255 of them;
+ * -EINVAL: none to take back.
+ */
+int domain_pause_by_control(struct domain *d) MUST_CHECK;
+int domain_unpause_by_control(struct domain *d) MUST_CHECK;
 void vcpu_pause(struct vcpu *v);             /* waits until it does not run */
 void vcpu_pause_nosync(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);

@@ -44,7 +44,12 @@ struct hypercall_multi {
 enum subop_dir {
     SILENT,   /* structure is only read */
     ANSWERS,  /* and written back when the operation returned 0 */
+    ANSWERS_ALWAYS, /* also beside an error (domctl and sysctl) */
 };
+static inline bool subop_answers(enum subop_dir dir, long rc)
+{
+    return dir == ANSWERS_ALWAYS || (dir == ANSWERS && (!rc || rc == -ERESTART));
+}
 struct subop {
     long (*fn)(struct vcpu *caller, void *arg); /* arg: our copy, suitably aligned */
     uint16_t size;                              /* <= SUBOP_MAX_SIZE */

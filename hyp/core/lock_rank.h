@@ -8,7 +8,6 @@
 
 enum lock_rank {
     RANK_NONE = 0,     /* a lock that is not ranked: tests only */
-    RANK_DOMCTL,       /* one control operation at a time */
     RANK_CPU_HOTPLUG,  /* the map of online CPUs */
     RANK_DOMAIN,       /* struct domain: creation, destruction, vcpu array, hypercall-level state */
     RANK_DOMLIST,      /* the domain table */

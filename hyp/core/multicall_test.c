@@ -199,7 +199,7 @@ TEST(every_number_answers)
         assert_non_null(hypercall_table[i]);
     }
     assert_int_equal(hypercall_table[11](0, 0, 0, 0, 0), -ENOSYS);
-    assert_int_equal(hypercall_table[36](0, 0, 0, 0, 0), -ENOSYS);
+    assert_int_equal(hypercall_table[__HYPERVISOR_tmem_op](0, 0, 0, 0, 0), -ENOSYS);
     assert_int_equal(hypercall_table[40](0, 0, 0, 0, 0), -EOPNOTSUPP);
     assert_int_equal(hypercall_table[NR_HYPERCALLS - 1](0, 0, 0, 0, 0), -ENOSYS);
     assert_int_equal(hypercall_table[__HYPERVISOR_xen_version](XENVER_version, 0, 0, 0, 0),

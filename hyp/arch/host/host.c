@@ -214,6 +214,12 @@ void vcpu_arch_time_area_changed(struct vcpu *v)
     v->arch.time_area_changes++;
 }
 
+void domain_arch_info(const struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+    (void)d;
+    (void)info;
+}
+
 void arch_frame_assigned(struct frame *f, struct domain *d)
 {
     (void)f;

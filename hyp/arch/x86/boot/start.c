@@ -92,7 +92,9 @@ static INIT_TEXT void scheduling_init(void)
 static NORETURN void boot_finish(void)
 {
     boot_release_init();
-    domain_unpause(dom0);
+    if (domain_unpause_by_control(dom0)) {
+        panic("domain 0 does not wait to be let go");
+    }
     idle_loop();
 }
 

@@ -87,7 +87,11 @@ static void read_extended(void)
     if (cpu_host.max_extended_leaf >= 0x80000008) {
         r = cpuid(0x80000008, 0);
         cpu_host.address_bits = (uint8_t)r.a;
+        cpu_host.guest_address_bits = (uint8_t)(r.a >> 16);
         cpu_host.features[WORD_E8B] = r.b;
+    }
+    if (!cpu_host.guest_address_bits) {
+        cpu_host.guest_address_bits = cpu_host.address_bits;
     }
     if (cpu_host.max_extended_leaf >= 0x80000021) {
         cpu_host.features[WORD_E21A] = cpuid(0x80000021, 0).a;

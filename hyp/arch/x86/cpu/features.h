@@ -19,6 +19,7 @@ struct cpu_host {
     char vendor_name[13], brand[49];
     uint8_t family, model, stepping;
     uint8_t address_bits; /* physical */
+    uint8_t guest_address_bits; /* of a guest with nested paging */
 };
 
 extern struct cpu_host cpu_host;
