@@ -116,6 +116,7 @@ static void list_and_table_remove(struct domain *d)
         for (link = &list_head; *link != d; link = &(*link)->next_in_list) {
         }
         *link = d->next_in_list;
+        perfc_retire(d);
     }
     __atomic_store_n(&tables[d->id >> TABLE_BITS][d->id & (TABLE_SIZE - 1)], NULL,
                      __ATOMIC_RELEASE);

@@ -13,6 +13,7 @@
 #include "core/arch.h"
 #include "core/cpumap.h"
 #include "core/lock.h"
+#include "core/perfc.h"
 #include "core/percpu.h"
 #include "core/sched.h"
 #include "core/softirq.h"
@@ -78,6 +79,8 @@ struct vcpu {
     struct evtchn_fifo_vcpu *fifo;  /* control block and queues, NULL with the 2-level ABI */
     /* NR_VIRQS; 0 = unbound. Under the domain's evtchn_lock for writing */
     uint16_t virq_to_port[24];
+
+    uint64_t perfc[NR_PERFC_VCPU];  /* perfc.h; by whoever is on its CPU */
 };
 
 struct domain {

@@ -70,6 +70,7 @@ long hypercall_multicall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uin
     struct hypercall_multi multi;
     enum outcome outcome = GO_ON;
     uint64_t gva = a1, left = (uint32_t)a2; /* the ABI's type: what is above is not looked at */
+    uint64_t done;
     long rc = 0;
 
     (void)a3;
@@ -82,7 +83,7 @@ long hypercall_multicall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uin
         return -EFAULT;
     }
     v->multi = &multi;
-    for (uint64_t done = 0; left && outcome == GO_ON; done++) {
+    for (done = 0; left && outcome == GO_ON; done++) {
         if (done && preempt_requested()) {
             outcome = LATER;
             break;
@@ -94,5 +95,6 @@ long hypercall_multicall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uin
         }
     }
     v->multi = NULL;
+    perfc_vcpu_add(v, calls_from_multicall, done);
     return outcome == LATER ? hypercall_continue(2, ARGS(gva, left)) : rc;
 }

@@ -79,6 +79,7 @@ static void cpu_taken(unsigned int cpu)
 /* Takes a vCPU that is asleep away from its queue. The caller unlocks and settles it. */
 static void send_to(struct sched_cpu *from, struct vcpu *v, unsigned int to, enum sched_move why)
 {
+    perfc_incr(sched_migrated);
     cpu_taken(to);
     if (!v->sched.detached) {
         sched_vcpu_detach(&from->q, &v->sched, why);
@@ -261,6 +262,7 @@ void schedule(void)
     unsigned long flags;
     bool waiting;
 
+    perfc_incr(sched_run);
     flags = spin_lock_irqsave(&s->lock);
     next = next_vcpu(s, prev, &now_ns, &until_ns);
     waiting = s->q.nr_waiting != 0;
@@ -282,6 +284,7 @@ void schedule(void)
         }
         return;
     }
+    perfc_incr(sched_ctx);
     vcpu_timers_leave(prev);
     vcpu_timers_arrive(next);
     vcpu_arch_switch(prev, next);
@@ -315,6 +318,7 @@ void sched_context_saved(struct vcpu *prev)
 void vcpu_wake(struct vcpu *v)
 {
     if (likely(vcpu_runnable(v))) {
+        perfc_incr(sched_wake);
         vcpu_settle(v, true);
     } else if (!vcpu_is_blocked(v)) {
         unsigned long flags;

@@ -44,6 +44,7 @@ void vcpu_yield(void)
     struct sched_cpu *s = sched_lock(v, &flags);
 
     v->sched.yielding = true;
+    perfc_incr(sched_yield);
     sched_unlock(s, flags);
     softirq_raise(SOFTIRQ_SCHED);
 }

@@ -3,6 +3,7 @@
 #include "core/cpumap.h"
 #include "core/lock.h"
 #include "core/log.h"
+#include "core/perfc.h"
 #include "core/percpu.h"
 #include "core/softirq.h"
 
@@ -167,6 +168,7 @@ static void timers_run(void)
         __atomic_fetch_add(&t->running, 1, __ATOMIC_RELAXED);
         tc->running = t;
         spin_unlock_irqrestore(&tc->lock, flags);
+        perfc_incr(timers);
         t->fn(t->data);
         flags = spin_lock_irqsave(&tc->lock);
         tc->running = NULL;

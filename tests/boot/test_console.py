@@ -1,5 +1,7 @@
 """The console of a live domain 0: a shell to type into, the hypervisor's keys, reboot, power-off."""
 
+import re
+
 import pytest
 
 from lib import artifacts
@@ -54,6 +56,31 @@ def test_hypervisor_keeps_at_most_16_mib(live):
     live.expect(PROMPT, timeout=20)
     kept_mib = MACHINE_MIB - (free_kib + dom0_kib) // 1024
     assert kept_mib - FRAME_TABLE_MIB - M2P_MIB <= 16
+
+
+def counters(live):
+    """What key p prints: of domain 0, its sums and the hypercalls by name."""
+    live.send(CTRL_A * 3)
+    live.expect("(?i)input.* to the hypervisor", timeout=20)
+    live.send("p")
+    live.expect("domain 0, since it began", timeout=20)
+    text = live.expect(r"((?s:.*?))\n[^\n]*forced CPUIDs +\d+", timeout=20)[1]
+    live.send(CTRL_A * 3)
+    live.expect("(?i)input.* to domain 0", timeout=20)
+    live.send("\n")
+    live.expect(PROMPT, timeout=20)
+    return {name.strip(): int(n) for name, n in re.findall(r"\(lodge\) +(\S[^\n]*?) +(\d+)\r*$", text, re.M)}
+
+
+@pytest.mark.skipif(artifacts.UNDER_TEST != "lodge", reason="reads what Lodge's counters key prints")
+def test_counters_follow_what_domain_0_does(live):
+    before = counters(live)
+    live.send("for i in 1 2 3 4 5 6 7 8 9 10; do ls / >/dev/null; done\n")
+    live.expect(PROMPT, timeout=60)
+    after = counters(live)
+    for name in "hypercalls", "iret", "mmu_update", "exceptions", "system calls of guests' programs":
+        assert after[name] > before[name] + 10, name
+    assert after["update_va_mapping"] > 1000
 
 
 def test_reboot_starts_the_machine_again(live):

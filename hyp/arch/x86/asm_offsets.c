@@ -39,6 +39,9 @@ void asm_offsets(void)
     VALUE(CPUINFO_size, sizeof(struct cpu_info));
 
     OFFSET(VCPU_info, struct vcpu, info);
+    OFFSET(VCPU_hypercalls, struct vcpu, perfc[PERFC_hypercalls]);
+    OFFSET(VCPU_exceptions, struct vcpu, perfc[PERFC_exceptions]);
+    OFFSET(VCPU_syscalls, struct vcpu, perfc[PERFC_syscalls]);
     OFFSET(VCPU_kernel_mode, struct vcpu, arch.kernel_mode);
     OFFSET(VCPU_callback_flags, struct vcpu, arch.callback_flags);
     OFFSET(VCPU_nmi_state, struct vcpu, arch.nmi_state);

@@ -88,6 +88,7 @@ FUNC(syscall_entry)
         mov     VCPU_cr3_kernel(%rax), %rcx
         cmpb    $0, INFO_mask(%r11)
         jne     syscall_masked
+        incq    VCPU_syscalls(%rax)
         swapgs
         mov     %rcx, %cr3
         movb    $1, VCPU_kernel_mode(%rax)
@@ -208,14 +209,15 @@ hypercall_general:
         movq    $SEL_GUEST_CODE64, UREGS_cs(%rsp)
         movq    $SEL_GUEST_DATA, UREGS_ss(%rsp)
         sti
-        mov     UREGS_rax(%rsp), %rax
+        mov     UREGS_rax(%rsp), %r9
         lea     hypercall_table(%rip), %r11
-        cmp     $NR_HYPERCALLS, %rax
+        cmp     $NR_HYPERCALLS, %r9
         jae     2f
         mov     %r10, %rcx
-        sbb     %r10, %r10                      /* all ones: rax is below the limit, also while speculating */
-        and     %r10, %rax
-        call    *(%r11, %rax, 8)
+        sbb     %r10, %r10                      /* all ones: r9 is below the limit, also while speculating */
+        and     %r10, %r9
+        incq    VCPU_hypercalls(%rax, %r9, 8)
+        call    *(%r11, %r9, 8)
 1:      cmp     $NEG_ERESTART, %eax
         je      guest_return_check              /* the frame already says how to repeat it */
         cli
@@ -284,6 +286,7 @@ FUNC(hypercall_iret_fast)
         EX(iret_general, mov IRET_rsp(%rcx), %r11)
         mov     %r11, UREGS_rsp(%rsp)
         /* Commit. */
+        incq    VCPU_hypercalls + 8 * HYPERVISOR_iret(%rax)
         mov     VCPU_info(%rax), %r11
         mov     VCPU_cr3_user(%rax), %rcx
         movb    $0, INFO_mask(%r11)
@@ -310,6 +313,7 @@ FUNC(hypercall_iret_fast)
         EX(iret_general, mov IRET_rsp(%rcx), %r11)
         mov     %r11, UREGS_rsp(%rsp)
         /* Commit. */
+        incq    VCPU_hypercalls + 8 * HYPERVISOR_iret(%rax)
         mov     VCPU_info(%rax), %r11
         mov     VCPU_cr3_user(%rax), %rcx
         movb    $0, INFO_mask(%r11)
@@ -455,6 +459,7 @@ FUNC(page_fault_entry)
         je      3f
         movb    $1, INFO_mask(%r11)
 3:      mov     VCPU_cr3_kernel(%rax), %rcx
+        incq    VCPU_exceptions + 8 * VECTOR_PF(%rax)
         swapgs
         mov     %rcx, %cr3
         movb    $1, VCPU_kernel_mode(%rax)

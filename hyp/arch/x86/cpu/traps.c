@@ -18,6 +18,7 @@ enum trap_vector {
     TRAP_TS = 10, TRAP_NP, TRAP_SS, TRAP_GP, TRAP_PF, TRAP_MF = 16, TRAP_AC, TRAP_MC, TRAP_XM,
 };
 
+#define NR_EXCEPTIONS  32U
 #define ERROR_CODE_IDT 2U /* selector error codes: the index is an IDT vector */
 #define DR6_DEFAULT    0xffff0ff0UL
 #define DR6_STATUS     0x0000e00fUL
@@ -34,6 +35,7 @@ static void hypervisor_trap(struct cpu_user_regs *regs, unsigned int vector)
     }
     fixup = extable_search(regs->rip);
     if (fixup) {
+        perfc_incr(exceptions_mended);
         cpu_info()->fault_vector = vector;
         cpu_info()->fault_error = regs->error_code;
         regs->rip = fixup;
@@ -62,6 +64,7 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addr
 {
     uint32_t error = regs->error_code;
 
+    perfc_vcpu_incr_at(v, exceptions, TRAP_PF);
     if (unlikely((address >> 43) == HOLE_TOP_BITS)) {
         if (fault_in_hole(v, address)) {
             return;
@@ -77,7 +80,7 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addr
     pv_inject_page_fault(address, error);
 }
 
-static void general_protection(struct cpu_user_regs *regs)
+static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
 {
     uint32_t error = regs->error_code;
 
@@ -89,6 +92,7 @@ static void general_protection(struct cpu_user_regs *regs)
         return;
     }
     if (!error && pv_emulate_privileged(regs)) {
+        perfc_vcpu_incr(v, privileged_emulations);
         return;
     }
     pv_inject_trap(TRAP_GP, error);
@@ -153,12 +157,17 @@ static void guest_trap(struct cpu_user_regs *regs, unsigned int vector)
     struct vcpu *v = current;
 
     arch_irq_enable();
+    if (vector < NR_EXCEPTIONS) {
+        perfc_vcpu_incr_at(v, exceptions, vector);
+    }
     switch (vector) {
     case TRAP_GP:
-        general_protection(regs);
+        general_protection(v, regs);
         break;
     case TRAP_UD:
-        if (!pv_emulate_forced_cpuid(regs)) {
+        if (pv_emulate_forced_cpuid(regs)) {
+            perfc_vcpu_incr(v, forced_cpuids);
+        } else {
             pv_inject_trap(vector, 0);
         }
         break;

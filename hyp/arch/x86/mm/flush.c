@@ -5,6 +5,7 @@
  */
 #include "mm/flush.h"
 #include "mm/flush_private.h"
+#include "core/perfc.h"
 #include "core/softirq.h"
 #include "cpu/msr.h"
 #include "cpu/smp.h"
@@ -63,6 +64,7 @@ void flush_tlb_mask(const cpumap_t *mask)
         cpumap_for_each(cpu, &others) {
             cpumap_set_atomic(&wanted, cpu);
         }
+        perfc_incr(tlb_flushes);
         apic_send_ipi_mask(&others, VECTOR_TLB);
     }
     if (include_self) {

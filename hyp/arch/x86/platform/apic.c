@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "core/option.h"
+#include "core/perfc.h"
 #include "core/softirq.h"
 #include "cpu/insn.h"
 #include "cpu/msr.h"
@@ -289,6 +290,7 @@ static void icr_send(uint32_t to, uint32_t command)
 
 void apic_send_ipi(unsigned int cpu, uint8_t vector)
 {
+    perfc_incr(ipis);
     icr_send(apic_id_of(cpu), ICR_FIXED | ICR_ASSERT | vector);
 }
 

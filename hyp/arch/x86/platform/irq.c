@@ -300,6 +300,10 @@ void irq_handle(struct cpu_user_regs *regs)
 {
     uint8_t vector = regs->entry_vector;
 
+    perfc_incr(irqs);
+    if (regs_from_guest(regs)) {
+        perfc_vcpu_incr(current, guest_irqs);
+    }
     if (vector > VECTOR_DEV_LAST) {
         void (*fn)(struct cpu_user_regs *regs) = system_vectors[vector - VECTOR_DEV_LAST - 1];
 

@@ -137,6 +137,7 @@ void pv_deliver_pending(struct vcpu *v)
         }
         return;
     }
+    perfc_vcpu_incr(v, upcalls);
     bounce(v, v->arch.event_callback, true, 0, NULL, "event");
 }
 
@@ -165,6 +166,7 @@ void pv_syscall_slow(void)
 {
     struct vcpu *v = current;
 
+    perfc_vcpu_incr(v, syscalls);
     bounce(v, v->arch.syscall_callback, v->arch.callback_flags & CALLBACK_MASKS_SYSCALL, 0, NULL, "system call");
 }
 

@@ -268,5 +268,6 @@ bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs
     table = frame_of(pte_mfn(pte));
     done = quick_emulate(v, va, regs, table) || full_emulate(v, va, regs, table);
     frame_put(table);
+    perfc_vcpu_add(v, ptwr_emulations, done);
     return done;
 }

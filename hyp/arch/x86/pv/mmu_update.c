@@ -194,6 +194,7 @@ long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, u
     if (likely((uint32_t)count_arg == 1 && !done_gva && (uint32_t)foreign == DOMID_SELF)) {
         rc = update_one(v, gva);
         if (likely(rc != -EAGAIN)) {
+            perfc_vcpu_incr(v, page_updates);
             return rc;
         }
     }
@@ -224,6 +225,7 @@ long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, u
     }
     rc = todo ? run(v, &gva, &todo, pt_owner, pg_owner) : 0;
     done += count - todo;
+    perfc_vcpu_add(v, page_updates, count - todo);
     if (unlikely(done_gva) && guest_copy_to(done_gva, &done, sizeof(done)) && rc == -ERESTART) {
         rc = -EFAULT; /* without the count it could not be continued; otherwise its loss is the guest's */
     } else if (unlikely(rc == -ERESTART)) {

@@ -359,6 +359,7 @@ long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, ui
         }
     }
     done += count - todo;
+    perfc_vcpu_add(v, mmuext_ops, count - todo);
     if (unlikely(done_gva) && guest_copy_to(done_gva, &done, sizeof(done)) && rc == -ERESTART) {
         rc = -EFAULT; /* without the count it could not be continued; otherwise its loss is the guest's */
     } else if (rc == -ERESTART) {
