@@ -38,14 +38,7 @@ DECLARE_PER_CPU(struct perfc_cpu, perfc_cpus);
 #define perfc_vcpu_incr_at(v, name, i) ((void)(v)->perfc[PERFC_##name + (i)]++)
 
 struct domain;
-struct xen_sysctl_perfc_op;
 /* The domain leaves the list, whose lock is held: what it counted is remembered among the totals. */
 void perfc_retire(const struct domain *d);
-
-/*
- * XEN_SYSCTL_perfc_op: op is our copy. 0; -EINVAL unknown command; -EFAULT. nr_counters and nr_vals
- * are answered in any case.
- */
-long perfc_control(struct xen_sysctl_perfc_op *op) MUST_CHECK;
 
 #endif

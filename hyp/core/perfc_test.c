@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <lodge/errno.h>
-#include <xen/sysctl.h>
 #include "core/console.h"
 #include "core/debugkey.h"
 #include "core/domain.h"
 #include "core/hypercall.h"
 #include "core/softirq.h"
+#include "core/sysctl.h"
 #include "hyp/arch/host/domains.h"
 #include "hyp/arch/host/host.h"
 #include "tests/unit.h"
@@ -37,15 +37,18 @@ static void run_softirqs(void)
     host_set_current(dom0->vcpus[0]);
 }
 
-static long control(uint32_t cmd, bool copy, struct xen_sysctl_perfc_op *op)
+static long control(uint32_t cmd, bool copy, struct xen_sysctl_perfc_op *told)
 {
-    memset(op, 0, sizeof(*op));
-    op->cmd = cmd;
+    struct xen_sysctl op = { .cmd = XEN_SYSCTL_perfc_op, .u.perfc_op.cmd = cmd };
+    long rc;
+
     if (copy) {
-        set_xen_guest_handle(op->desc, descs);
-        set_xen_guest_handle(op->val, values);
+        set_xen_guest_handle(op.u.perfc_op.desc, descs);
+        set_xen_guest_handle(op.u.perfc_op.val, values);
     }
-    return perfc_control(op);
+    rc = sysctl_perfc_op(current, &op);
+    *told = op.u.perfc_op;
+    return rc;
 }
 
 /* Value i of the row, as a tool would find it. */
