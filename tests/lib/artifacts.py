@@ -59,6 +59,12 @@ def initramfs(series):
 
 
 @functools.cache
+def debian_directory():
+    """What mkdebian made: disk.img, vmlinuz and initrd.img are in it."""
+    return pathlib.Path(_run("tests/image/mkdebian"))
+
+
+@functools.cache
 def hypervisor(name):
     """The ELF that multiboot loaders take: Debian's Xen, or Lodge as make built it."""
     if name == "xen":

@@ -11,6 +11,7 @@ The first argument is "native" (the kernel alone), "xen" (Debian's Xen 4.17 bene
 
 import re
 import shlex
+import socket
 import time
 
 import pexpect
@@ -21,6 +22,14 @@ TAIL_LINES = 40
 
 # After these words a console says nothing more that a test could wait for.
 DEAD = r"machine is halted|Halted, as|Kernel panic - not syncing|early exception"
+
+DISKS = {
+    "virtio": ["-device", "virtio-blk-pci,drive={0}"],
+    "ahci": ["-device", "ahci,id=ahci-{0}", "-device", "ide-hd,bus=ahci-{0}.0,drive={0}"],
+    "nvme": ["-device", "nvme,serial={0},drive={0}"],
+}
+NICS = {"virtio": "virtio-net-pci", "e1000e": "e1000e"}
+FORWARDED_PORT = 5000
 
 
 class BootError(Exception):
@@ -52,11 +61,14 @@ class Machine:
     modules         instead of kernel and image: a list of (path, command line); may be empty
     cdrom           boot from this image instead, which holds hypervisor, kernel and options
     machine         QEMU's -machine; reboot: whether a reset starts it anew or ends QEMU
+    disks           a list of (kind, image); a kind of DISKS. What is written is thrown away at the end
+    nics            a list of kinds of NICS, on a network of their own: 10.0.2.15 is reached from here at
+                    127.0.0.1, port self.forwarded of the guest's port FORWARDED_PORT; nothing else is
     """
 
     def __init__(self, hypervisor, *, kernel="6.1", mode="wait", cpus=1, memory="1G", cpu="qemu64",
                  qemu="installed", icount=False, options="", kernel_options="", modules=None,
-                 cdrom=None, machine="pc", reboot=False):
+                 cdrom=None, machine="pc", reboot=False, disks=(), nics=()):
         self.log = ""
         self.started = time.time()
         self.command = [artifacts.qemu(qemu), "-nodefaults", "-no-user-config", "-display", "none",
@@ -68,6 +80,12 @@ class Machine:
             self.command += ["-accel", "tcg,thread=multi" if cpus > 1 else "tcg"]
         if not reboot:
             self.command += ["-no-reboot"]
+        for number, (kind, image) in enumerate(disks):
+            self.command += disk_arguments(number, kind, image)
+        self.forwarded = []
+        for number, kind in enumerate(nics):
+            self.forwarded.append(free_port())
+            self.command += nic_arguments(number, kind, self.forwarded[number])
         if cdrom:
             self.command += ["-cdrom", str(cdrom)]
         else:
@@ -154,6 +172,27 @@ def section(log, name):
     if not match:
         return None
     return [line for line in match[1].splitlines() if not line.startswith("(XEN)")]
+
+
+def disk_arguments(number, kind, image):
+    """QEMU's arguments for one disk and the controller that it sits on."""
+    name = f"disk{number}"
+    return ["-drive", f"if=none,id={name},file={image},snapshot=on",
+            *(word.format(name) for word in DISKS[kind])]
+
+
+def nic_arguments(number, kind, port):
+    """QEMU's arguments for one card, on a network of its own that only this host's port reaches."""
+    name = f"net{number}"
+    return ["-netdev", f"user,id={name},restrict=on,hostfwd=tcp:127.0.0.1:{port}-:{FORWARDED_PORT}",
+            "-device", f"{NICS[kind]},netdev={name}"]
+
+
+def free_port():
+    """A port that nobody on this host listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def boot_arguments(hypervisor, options, modules):
