@@ -20,6 +20,8 @@ struct vcpu;
 struct domain;
 struct frame;
 struct xen_domctl_getdomaininfo;
+struct xen_sysctl_physinfo;
+struct vcpu_guest_context;
 
 #include "arch_types.h"
 
@@ -35,6 +37,15 @@ void arch_cpu_idle(void);
 /* Call fn(arg) on every CPU of `map` but this one, and wait until all have. Interrupts must be on. */
 struct arch_cpumap_arg; /* keeps the prototype independent of cpumap.h */
 void arch_call_cpus(const uint64_t *map_words, void (*fn)(void *arg), void *arg);
+
+/* CPUs have the numbers [0, arch_nr_cpus()), whether they are there now or not. */
+unsigned int arch_nr_cpus(void);
+struct cpu_topology {
+    uint32_t core, socket; /* cores are counted in each socket */
+};
+bool arch_cpu_topology(unsigned int cpu, struct cpu_topology *out); /* false: no such CPU */
+/* The machine in numbers that core does not know: speed, memory, what CPUs can. The rest is filled in. */
+void arch_physinfo(struct xen_sysctl_physinfo *info);
 
 /* vCPU and domain state; init returns 0 or -ENOMEM, fini copes with any stage of init. */
 int domain_arch_init(struct domain *d) MUST_CHECK;
@@ -53,6 +64,9 @@ void vcpu_arch_switch(struct vcpu *prev, struct vcpu *next);
 void vcpu_arch_kick(struct vcpu *v);
 /* The vCPU's registers, saved and consistent: v is not running, or is current. */
 void vcpu_arch_sync(struct vcpu *v);
+
+/* The context of a vCPU that has one and does not run, as VCPUOP_initialise would take it. *to: zeroed. */
+void vcpu_arch_get_context(struct vcpu *v, struct vcpu_guest_context *to);
 
 /*
  * VCPUOP_initialise with its argument as the guest gave it. -EFAULT it cannot be read; -EEXIST

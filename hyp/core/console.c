@@ -395,7 +395,22 @@ size_t console_read_input(char *to, size_t room)
     return n;
 }
 
-size_t console_read_ring(char *to, size_t room, uint32_t *index, bool clear)
+uint32_t console_ring_oldest(void)
+{
+    return __atomic_load_n(&ring_cons, __ATOMIC_RELAXED);
+}
+
+void console_ring_forget(uint32_t index)
+{
+    struct hold h = console_hold();
+
+    if (index - ring_cons <= ring_prod - ring_cons) {
+        ring_cons = index;
+    }
+    console_release(h);
+}
+
+size_t console_read_ring(char *to, size_t room, uint32_t *index)
 {
     struct hold h = console_hold();
     uint32_t i = *index;
@@ -408,9 +423,6 @@ size_t console_read_ring(char *to, size_t room, uint32_t *index, bool clear)
         to[n++] = ring[i++ & (ring_size - 1)];
     }
     *index = i;
-    if (clear) {
-        ring_cons = i;
-    }
     console_release(h);
     return n;
 }

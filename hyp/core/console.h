@@ -44,8 +44,10 @@ void console_write_dom0(const char *s, size_t n);
 size_t console_read_input(char *to, size_t room);
 /*
  * sysctl readconsole: copies ring content from *index on (or the oldest, if that is gone); advances
- * *index; clear: forgets it.
+ * *index.
  */
-size_t console_read_ring(char *to, size_t room, uint32_t *index, bool clear);
+size_t console_read_ring(char *to, size_t room, uint32_t *index);
+uint32_t console_ring_oldest(void);
+void console_ring_forget(uint32_t index); /* what stands before it */
 
 #endif

@@ -172,6 +172,14 @@ TEST(timestamps_are_time_since_boot)
     assert_true(said("is ignored"));
 }
 
+static size_t read_and_forget(char *to, size_t room, uint32_t *index)
+{
+    size_t n = console_read_ring(to, room, index);
+
+    console_ring_forget(*index);
+    return n;
+}
+
 TEST(the_ring_keeps_the_last_of_what_was_said)
 {
     static char out[32768];
@@ -181,22 +189,22 @@ TEST(the_ring_keeps_the_last_of_what_was_said)
     for (unsigned int i = 0; i < 3000; i++) {
         console_printf("line %u\n", i);
     }
-    n = console_read_ring(out, sizeof(out), &index, false);
+    n = console_read_ring(out, sizeof(out), &index);
     assert_int_equal(n, 16384);
     assert_memory_equal(out + n - 10, "line 2999\n", 10);
     again = index;
-    assert_int_equal(console_read_ring(out, sizeof(out), &index, false), 0);
+    assert_int_equal(console_read_ring(out, sizeof(out), &index), 0);
     console_printf("more\n");
-    assert_int_equal(console_read_ring(out, sizeof(out), &index, false), 13);
+    assert_int_equal(console_read_ring(out, sizeof(out), &index), 13);
     assert_memory_equal(out, "(lodge) more\n", 13);
     assert_int_equal(index, again + 13);
     index = 0;
     /* clear: what was read is gone */
-    assert_int_equal(console_read_ring(out, 100, &index, true), 100);
+    assert_int_equal(read_and_forget(out, 100, &index), 100);
     index = 0;
-    assert_int_equal(console_read_ring(out, sizeof(out), &index, true), 16284);
+    assert_int_equal(read_and_forget(out, sizeof(out), &index), 16284);
     index = 0;
-    assert_int_equal(console_read_ring(out, sizeof(out), &index, false), 0);
+    assert_int_equal(console_read_ring(out, sizeof(out), &index), 0);
 }
 
 TEST(the_ring_grows_with_what_it_holds)
@@ -205,7 +213,7 @@ TEST(the_ring_grows_with_what_it_holds)
     uint32_t index = 0;
     size_t n;
 
-    console_read_ring(out, sizeof(out), &index, true);
+    read_and_forget(out, sizeof(out), &index);
     console_printf("kept\n");
     option_parse("conring_size=100k");
     host_heap_init();
@@ -214,7 +222,7 @@ TEST(the_ring_grows_with_what_it_holds)
         console_printf("line %u\n", i);
     }
     index = 0;
-    n = console_read_ring(out, sizeof(out), &index, false);
+    n = console_read_ring(out, sizeof(out), &index);
     assert_true(n > 80000 && n <= 128 << 10);
     assert_memory_equal(out, "(lodge) kept\n", 13);
 }
@@ -304,17 +312,17 @@ TEST(dom0_writes_as_it_is_and_not_into_the_ring)
 
     memset(p, 'w', 999);
     p[999] = '\n';
-    console_read_ring(out, 0, &index, false);
-    while (console_read_ring(out, sizeof(out), &index, true)) {
+    console_read_ring(out, 0, &index);
+    while (read_and_forget(out, sizeof(out), &index)) {
     }
     assert_int_equal(io(CONSOLEIO_write, 1000, p), 0);
     assert_int_equal(strlen(host_console_text()), 1000);
     assert_false(said("(lodge)"));
-    assert_int_equal(console_read_ring(out, sizeof(out), &index, false), 0);
+    assert_int_equal(console_read_ring(out, sizeof(out), &index), 0);
     option_parse("console_to_ring");
     assert_int_equal(io(CONSOLEIO_write, 5, p), 0);
     option_parse("no-console_to_ring");
-    assert_int_equal(console_read_ring(out, sizeof(out), &index, true), 5);
+    assert_int_equal(read_and_forget(out, sizeof(out), &index), 5);
 }
 
 TEST(a_long_write_makes_way_and_goes_on)

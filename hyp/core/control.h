@@ -5,6 +5,7 @@
 #ifndef CORE_CONTROL_H
 #define CORE_CONTROL_H
 
+#include "core/cpumap.h"
 #include "core/hypercall.h"
 
 /*
@@ -18,5 +19,17 @@ bool control_entered(void); /* by somebody; for assertions */
 
 /* An operation stopped halfway (-ERESTART), or the gate was closed: once more, from the beginning. */
 long control_again(uint64_t arg_gva);
+
+/*
+ * Sets of CPUs as tools pass them, of any length: what is beyond our CPUs is not looked at, and
+ * cleared. -EFAULT; put: -E2BIG for more bits than any machine has a use for.
+ */
+struct xenctl_bitmap;
+int control_cpumap_get(cpumap_t *to, const struct xenctl_bitmap *from) MUST_CHECK;
+int control_cpumap_put(const struct xenctl_bitmap *to, const cpumap_t *from) MUST_CHECK;
+/* The same for any set of nr_bits. */
+int control_bitmap_get(uint64_t *to, unsigned int nr_bits, const struct xenctl_bitmap *from) MUST_CHECK;
+int control_bitmap_put(const struct xenctl_bitmap *to, const uint64_t *from,
+                       unsigned int nr_bits) MUST_CHECK;
 
 #endif

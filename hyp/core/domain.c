@@ -366,6 +366,7 @@ static int kill_events(struct domain *d)
 {
     int rc = evtchn_relinquish(d);
 
+    virq_forget_handler(d);
     if (!rc) {
         evtchn_destroy(d);
     }

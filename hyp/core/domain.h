@@ -98,6 +98,7 @@ struct domain {
     struct work shutdown_work;      /* tells the tools */
     struct sched_domain sched;
     uint32_t pause_count;           /* atomic */
+    uint64_t node_affinity;         /* as the tools set it, 0: never. Behind the gate */
     uint32_t control_pauses;        /* of which these are the tools'; behind the control gate */
     unsigned int max_vcpus;
     struct vcpu **vcpus;            /* max_vcpus entries, NULL until made */

@@ -44,6 +44,9 @@ void virq_send_vcpu(struct vcpu *v, uint32_t virq);
 /* VIRQ_CONSOLE, VIRQ_DOM_EXC ...: to the domain that handles it (dom0). */
 void virq_send_global(uint32_t virq);
 void virq_send_domain(struct domain *d, uint32_t virq);
+/* The tools make d handle a global one. -EINVAL: there is none of this number, or d is dying. */
+int virq_set_handler(struct domain *d, uint32_t virq) MUST_CHECK;
+void virq_forget_handler(const struct domain *d); /* it is dying: domain 0 handles again what it did */
 
 /* Physical interrupts (arch calls). Any context. */
 void pirq_send(struct domain *d, uint32_t pirq); /* its port, if bound, becomes pending */

@@ -13,6 +13,8 @@ struct domain;
 struct vcpu;
 struct frame;
 
+#define GNTTAB_MAX_VERSION 1U /* of the two that there are */
+
 /* As the options gnttab_max_frames= and gnttab_max_maptrack_frames= say. */
 #define GNTTAB_LIMIT_DEFAULT (~0U)
 

@@ -26,6 +26,7 @@ enum lock_rank {
     RANK_IOAPIC,       /* I/O APIC and PCI configuration registers */
     RANK_SCHED,        /* a CPU's run queue; of two queues the lower CPU first */
     RANK_TIMER,        /* a CPU's timer heap; of two heaps the lower CPU first */
+    RANK_VIRQ,         /* which domains handle global virtual interrupts */
     RANK_WORK,         /* the CPUs' deferred work lists */
     RANK_TIME,         /* platform clock */
     RANK_SERIAL,       /* one serial port */

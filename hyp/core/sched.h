@@ -62,6 +62,10 @@ NORETURN void idle_loop(void);                          /* idle.c: what an idle 
 /* -EINVAL: no online CPU in it; -EBUSY: overridden */
 int vcpu_set_hard_affinity(struct vcpu *v, const cpumap_t *map) MUST_CHECK;
 int vcpu_set_soft_affinity(struct vcpu *v, const cpumap_t *map) MUST_CHECK;
+/* Both at once, NULL: as it is. */
+int vcpu_set_affinity(struct vcpu *v, const cpumap_t *hard, const cpumap_t *soft) MUST_CHECK;
+void vcpu_get_affinity(struct vcpu *v, cpumap_t *hard, cpumap_t *soft); /* as they were set */
+const cpumap_t *sched_domain_cpus(const struct domain *d); /* those that it may use at all */
 /*
  * SCHEDOP_pin_override: current only. -EINVAL not online, or cpu < 0 and nothing to undo; -EBUSY
  * overridden already.

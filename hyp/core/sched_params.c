@@ -26,17 +26,35 @@ static int affinity_change(struct vcpu *v, const cpumap_t *hard, const cpumap_t 
     return 0;
 }
 
+int vcpu_set_affinity(struct vcpu *v, const cpumap_t *hard, const cpumap_t *soft)
+{
+    return v->sched.pin_overridden ? -EBUSY : affinity_change(v, hard, soft);
+}
+
 int vcpu_set_hard_affinity(struct vcpu *v, const cpumap_t *map)
 {
-    if (v->sched.pin_overridden) {
-        return -EBUSY;
-    }
-    return affinity_change(v, map, NULL);
+    return vcpu_set_affinity(v, map, NULL);
 }
 
 int vcpu_set_soft_affinity(struct vcpu *v, const cpumap_t *map)
 {
-    return affinity_change(v, NULL, map);
+    return vcpu_set_affinity(v, NULL, map);
+}
+
+void vcpu_get_affinity(struct vcpu *v, cpumap_t *hard, cpumap_t *soft)
+{
+    unsigned long flags;
+    struct sched_cpu *s = sched_lock(v, &flags);
+
+    *hard = v->sched.hard;
+    *soft = v->sched.soft;
+    sched_unlock(s, flags);
+}
+
+const cpumap_t *sched_domain_cpus(const struct domain *d)
+{
+    (void)d;
+    return &cpus_online;
 }
 
 int vcpu_pin_override(struct vcpu *v, int cpu)

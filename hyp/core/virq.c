@@ -83,7 +83,59 @@ void virq_send_domain(struct domain *d, uint32_t virq)
     }
 }
 
+/*
+ * Who gets a global one: domain 0, unless the tools named another. It is forgotten as it dies, while
+ * it still has references.
+ */
+static struct domain *handlers[NR_VIRQS];
+static struct spinlock handlers_lock = SPINLOCK_INIT(RANK_VIRQ);
+
+static struct domain *handler_get(uint32_t virq)
+{
+    unsigned long flags = spin_lock_irqsave(&handlers_lock);
+    struct domain *d = handlers[virq];
+
+    if (d) {
+        domain_get_ref(d);
+    }
+    spin_unlock_irqrestore(&handlers_lock, flags);
+    return d;
+}
+
 void virq_send_global(uint32_t virq)
 {
-    virq_send_domain(dom0, virq);
+    struct domain *d = handler_get(virq);
+
+    virq_send_domain(d ? d : dom0, virq);
+    domain_put(d);
+}
+
+int virq_set_handler(struct domain *d, uint32_t virq)
+{
+    unsigned long flags;
+    int rc = 0;
+
+    if (virq >= NR_VIRQS || virq_is_per_vcpu(virq)) {
+        return -EINVAL;
+    }
+    flags = spin_lock_irqsave(&handlers_lock);
+    if (d->is_dying) { /* set before it is forgotten */
+        rc = -EINVAL;
+    } else {
+        handlers[index_nospec(virq, NR_VIRQS)] = d;
+    }
+    spin_unlock_irqrestore(&handlers_lock, flags);
+    return rc;
+}
+
+void virq_forget_handler(const struct domain *d)
+{
+    unsigned long flags = spin_lock_irqsave(&handlers_lock);
+
+    for (uint32_t virq = 0; virq < NR_VIRQS; virq++) {
+        if (handlers[virq] == d) {
+            handlers[virq] = NULL;
+        }
+    }
+    spin_unlock_irqrestore(&handlers_lock, flags);
 }

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/softirq.h"
 #include "core/vcpu_op.h"
+#include <xen/sysctl.h>
 
 _Thread_local struct host_cpu host_cpu;
 _Thread_local jmp_buf *host_panic_jump;
@@ -212,6 +213,29 @@ uint64_t cpu_arch_physid(unsigned int cpu)
 void vcpu_arch_time_area_changed(struct vcpu *v)
 {
     v->arch.time_area_changes++;
+}
+
+unsigned int arch_nr_cpus(void)
+{
+    return NR_CPUS;
+}
+
+/* Two threads to a core, two cores to a socket. */
+bool arch_cpu_topology(unsigned int cpu, struct cpu_topology *out)
+{
+    *out = (struct cpu_topology){ .core = cpu / 2 % 2, .socket = cpu / 4 };
+    return cpu < NR_CPUS;
+}
+
+void arch_physinfo(struct xen_sysctl_physinfo *info)
+{
+    info->total_pages = HOST_FRAMES;
+}
+
+void vcpu_arch_get_context(struct vcpu *v, struct vcpu_guest_context *to)
+{
+    (void)v;
+    to->flags = 0x1234;
 }
 
 void domain_arch_info(const struct domain *d, struct xen_domctl_getdomaininfo *info)

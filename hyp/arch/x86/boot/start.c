@@ -102,6 +102,7 @@ INIT_TEXT NORETURN void boot_start(uint32_t magic, uint32_t information)
 {
     cpu_early_init();
     features_init();
+    topology_init();
     multiboot_parse(magic, information);
     option_parse(boot_info.cmdline);
     console_init_options();

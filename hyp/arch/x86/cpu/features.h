@@ -32,6 +32,7 @@ static inline bool cpu_has_feature(unsigned int bit)
     return cpu_host.features[bit / 32] >> (bit % 32) & 1;
 }
 
+void topology_init(void); /* topology.c; boot CPU */
 void features_init(void); /* boot CPU, before all else that asks */
 
 #endif
