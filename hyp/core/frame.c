@@ -6,7 +6,6 @@
 #include "core/lock.h"
 #include "core/log.h"
 
-struct frame *frame_table READ_MOSTLY;
 uint64_t max_frame READ_MOSTLY;
 
 /* Owner's page_lock held. */

@@ -41,17 +41,13 @@ BUILD_ASSERT(sizeof(struct frame) == 32);
 #define FRAME_OWNER_XEN   0x7ff2U
 #define FRAME_OWNER_IO    0x7ff1U      /* DOMID_IO: memory-mapped devices */
 
-/* Defined in frame.c, set by the architecture before the first frames_init_add(). */
-/* virtual array indexed by frame number, zeroed; sparse holes are not mapped */
-extern struct frame *frame_table;
-/* frames [0, max_frame) may be asked about with frame_valid() */
+/*
+ * struct frame frame_table[max_frame], from arch_types.h; the architecture fills it before the first frames_init_add(),
+ * RAM that is not to be allocated and holes as FRAME_RESERVED. Where there is only hole it may be read-only.
+ */
 extern uint64_t max_frame;
 
-/* Has it an entry in the table? RAM has; holes need not. arch_types.h supplies arch_frame_described(). */
-static inline bool frame_valid(mfn_t mfn)
-{
-    return mfn.n < max_frame && arch_frame_described(mfn.n);
-}
+static inline bool frame_valid(mfn_t mfn) { return mfn.n < max_frame; }
 /* frame_valid(mfn) */
 static inline struct frame *frame_of(mfn_t mfn) { return &frame_table[mfn.n]; }
 static inline mfn_t frame_mfn(const struct frame *f) { return MFN((uint64_t)(f - frame_table)); }

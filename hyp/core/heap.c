@@ -91,7 +91,7 @@ static void run_free(uint64_t first, unsigned int order)
         struct frame *f;
 
         /* The run that begins at 0 lies in a lower zone than its buddy. */
-        if (!merged || buddy >= max_frame || !frame_valid(MFN(buddy))) {
+        if (!merged || !frame_valid(MFN(buddy))) {
             break;
         }
         f = frame_of(MFN(buddy));

@@ -19,6 +19,7 @@ _Thread_local jmp_buf *host_panic_jump;
 _Thread_local jmp_buf host_panic_here;
 char *host_ram;
 
+struct frame *frame_table;
 static uint64_t time_ns = NS_PER_S;
 static uint64_t deadlines[NR_CPUS];
 static unsigned int pokes[NR_CPUS];

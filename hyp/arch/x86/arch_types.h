@@ -65,15 +65,7 @@ static inline void arch_irq_restore(unsigned long f)
     }
 }
 
-/* The frame table is backed in pieces of 2 MiB where there is RAM. mm/mm_init.c; n < max_frame */
-#define FRAMES_PER_PIECE_SHIFT 16
-extern uint64_t frametable_pieces[];
-static inline bool arch_frame_described(uint64_t n)
-{
-    n >>= FRAMES_PER_PIECE_SHIFT;
-    return frametable_pieces[n / 64] >> (n % 64) & 1;
-}
-
+#define frame_table ((struct frame *)FRAMETABLE_START)
 static inline void *arch_map_frame(mfn_t mfn) { return (void *)(DIRECTMAP_START + (mfn.n << PAGE_SHIFT)); }
 static inline mfn_t arch_frame_of(const void *va) { return MFN(((uint64_t)va - DIRECTMAP_START) >> PAGE_SHIFT); }
 

@@ -4,7 +4,6 @@
  * M2P, which may lie anywhere.
  */
 #include "mm/hyp_map.h"
-#include <lodge/bitmap.h>
 #include <lodge/string.h>
 #include "boot/boot.h"
 #include "core/frame.h"
@@ -17,16 +16,10 @@
 #define VGA_END   0xc0000UL
 #define LOW_END   0x100000UL
 
-/* Both tables are backed in 2 MiB pieces, only where a piece describes RAM. */
+/* Both tables are backed in 2 MiB pieces where a piece describes RAM. All holes share one piece of frame table. */
 #define PIECE               MIB(2)
 #define FRAMES_PER_PIECE    (PIECE / sizeof(struct frame))
 #define FRAMES_PER_M2P      (PIECE / sizeof(uint64_t))
-#define MAX_FRAMES          ((DIRECTMAP_END - DIRECTMAP_START) >> PAGE_SHIFT)
-#define NR_FRAMETABLE_PIECE (MAX_FRAMES / FRAMES_PER_PIECE)
-#define NR_M2P_PIECE        (MAX_FRAMES / FRAMES_PER_M2P)
-
-uint64_t frametable_pieces[BITMAP_WORDS(NR_FRAMETABLE_PIECE)];
-BUILD_ASSERT(FRAMES_PER_PIECE == 1UL << FRAMES_PER_PIECE_SHIFT);
 
 /*
  * A piece of the direct map. The image's code and constants are read-only through this door, too,
@@ -118,50 +111,43 @@ static INIT_TEXT uint64_t back_piece(uint64_t va, int value)
     return maddr;
 }
 
-static INIT_TEXT void back_range(mfn_t start, mfn_t end)
+static INIT_TEXT void back_m2p(uint64_t i)
 {
-    static INIT_DATA DECLARE_BITMAP(m2p_pieces, NR_M2P_PIECE);
-
-    for (uint64_t i = start.n / FRAMES_PER_PIECE; i <= (end.n - 1) / FRAMES_PER_PIECE; i++) {
-        if (!bitmap_test(frametable_pieces, i)) {
-            bitmap_set(frametable_pieces, i);
-            back_piece(FRAMETABLE_START + i * PIECE, 0);
-        }
-    }
-    for (uint64_t i = start.n / FRAMES_PER_M2P; i <= (end.n - 1) / FRAMES_PER_M2P; i++) {
-        if (!bitmap_test(m2p_pieces, i)) {
-            bitmap_set(m2p_pieces, i);
-            hyp_map_boot(M2P_START + i * PIECE, back_piece(M2P_RW_START + i * PIECE, 0xff), PIECE,
-                         MAP_RO | PTE_US);
-        }
-    }
+    hyp_map_boot(M2P_START + i * PIECE, back_piece(M2P_RW_START + i * PIECE, 0xff), PIECE, MAP_RO | PTE_US);
 }
 
-static INIT_TEXT void mark_frames(uint64_t start, uint64_t end, uint32_t owner)
+/* Nobody's or a device's until somebody says more; what a device decodes, domain 0 may map. */
+static INIT_TEXT uint64_t back_frames(uint64_t i)
 {
-    for (uint64_t i = start; i < end; i++) {
-        frame_table[i].count = FRAME_RESERVED;
-        frame_table[i].owner = owner;
+    uint64_t maddr = back_piece(FRAMETABLE_START + i * PIECE, 0);
+
+    for (uint64_t f = i * FRAMES_PER_PIECE; f < (i + 1) * FRAMES_PER_PIECE; f++) {
+        frame_table[f].count = FRAME_RESERVED;
+        frame_table[f].owner = FRAME_OWNER_IO;
     }
+    return maddr;
 }
 
 INIT_TEXT void mm_build_frametable(void)
 {
-    uint64_t start, end;
+    uint64_t start, end, frames = 0, m2p = 0, hole = 0; /* the next pieces, machine address of the hole's */
 
-    frame_table = (struct frame *)FRAMETABLE_START;
     max_frame = memmap_ram_end() >> PAGE_SHIFT;
     for (unsigned int i = 0; memmap_next_ram(&i, &start, &end);) {
-        back_range(MFN(start >> PAGE_SHIFT), MFN(end >> PAGE_SHIFT));
-    }
+        uint64_t first = start >> PAGE_SHIFT, last = (end >> PAGE_SHIFT) - 1;
 
-    /*
-     * Nobody's RAM or a device's until somebody says more; what a device decodes, domain 0 may map.
-     */
-    for (uint64_t i = 0, next; i < max_frame; i = next) {
-        next = MIN((i / FRAMES_PER_PIECE + 1) * FRAMES_PER_PIECE, max_frame);
-        if (frame_valid(MFN(i))) {
-            mark_frames(i, next, FRAME_OWNER_IO);
+        for (; frames < first / FRAMES_PER_PIECE; frames++) {
+            if (hole) {
+                hyp_map_boot(FRAMETABLE_START + frames * PIECE, hole, PIECE, MAP_RO);
+            } else {
+                hole = back_frames(frames);
+            }
+        }
+        for (; frames <= last / FRAMES_PER_PIECE; frames++) {
+            back_frames(frames);
+        }
+        for (m2p = MAX(m2p, first / FRAMES_PER_M2P); m2p <= last / FRAMES_PER_M2P; m2p++) {
+            back_m2p(m2p);
         }
     }
     for (unsigned int i = 0; memmap_next_ram(&i, &start, &end);) {
