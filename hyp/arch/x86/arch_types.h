@@ -69,6 +69,13 @@ static inline void arch_irq_restore(unsigned long f)
 static inline void *arch_map_frame(mfn_t mfn) { return (void *)(DIRECTMAP_START + (mfn.n << PAGE_SHIFT)); }
 static inline mfn_t arch_frame_of(const void *va) { return MFN(((uint64_t)va - DIRECTMAP_START) >> PAGE_SHIFT); }
 
+/* An instruction that writes a page-table entry, as pv/emul_pt.c read it. Registers by their offset in cpu_user_regs. */
+struct pt_write_form {
+    uint64_t bytes; /* from rip on, some of them the next instruction's */
+    uint8_t kind, length, base, index, scale, reg, imm;
+    int8_t displacement;
+};
+
 struct vcpu_arch {
     /* Offsets of this first part are used by assembly (asm_offsets.c). */
     struct cpu_user_regs regs;      /* while not running */
@@ -85,6 +92,7 @@ struct vcpu_arch {
 
     mfn_t l4_kernel, l4_user;       /* referenced and typed; MFN_INVALID = none */
     struct frame *old_tables[2];    /* pv/type.h: tables to finish giving back; referenced */
+    struct pt_write_form pt_write_form; /* the last one */
     uint64_t fs_base, gs_base_kernel, gs_base_user;
     uint64_t cr0_guest;             /* TS as the guest asked; the rest as Xen shows it */
     uint64_t cr4_guest;             /* what the guest reads */

@@ -100,14 +100,19 @@ bool emul_fetch(const struct cpu_user_regs *regs, struct x86_insn *insn)
     return x86_insn_decode(bytes, emul_fetch_bytes(regs, bytes, sizeof(bytes)), mode_of(regs, &base), insn);
 }
 
-uint64_t *emul_reg(struct cpu_user_regs *regs, unsigned int n)
+uint8_t emul_reg_offset(unsigned int n)
 {
 #define AT(name) offsetof(struct cpu_user_regs, name)
     static const uint8_t at[16] = { AT(rax), AT(rcx), AT(rdx), AT(rbx), AT(rsp), AT(rbp), AT(rsi), AT(rdi),
                                     AT(r8),  AT(r9),  AT(r10), AT(r11), AT(r12), AT(r13), AT(r14), AT(r15) };
 #undef AT
 
-    return (uint64_t *)((char *)regs + at[n & 15]);
+    return at[n & 15];
+}
+
+uint64_t *emul_reg(struct cpu_user_regs *regs, unsigned int n)
+{
+    return (uint64_t *)((char *)regs + emul_reg_offset(n));
 }
 
 /* Without REX, byte registers 4 to 7 are ah, ch, dh, bh. */

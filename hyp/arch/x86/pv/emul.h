@@ -11,6 +11,7 @@ bool emul_fetch(const struct cpu_user_regs *regs, struct x86_insn *insn) MUST_CH
 unsigned int emul_fetch_bytes(const struct cpu_user_regs *regs, uint8_t *bytes, unsigned int n);
 
 /* Register 0..15 in the encoding's order: rax rcx rdx rbx rsp rbp rsi rdi r8 ... */
+uint8_t emul_reg_offset(unsigned int n); /* in struct cpu_user_regs */
 uint64_t *emul_reg(struct cpu_user_regs *regs, unsigned int n);
 uint64_t emul_reg_read(struct cpu_user_regs *regs, const struct x86_insn *insn, unsigned int n, unsigned int bytes);
 void emul_reg_write(struct cpu_user_regs *regs, const struct x86_insn *insn, unsigned int n, unsigned int bytes,

@@ -68,27 +68,25 @@ static void apply(struct cpu_user_regs *regs, const struct x86_insn *insn, const
  *   [rex.w] 89 /r     mov %reg, (mem)         set
  *   [rex.w] 87 /r     xchg %reg, (mem)        take out
  *   lock [rex] 80 /4  lock andb $imm8, (mem)  take permission away
- * The address: registers and a short displacement.
+ * The address: registers and a short displacement. The same bytes mean the same again: what was read last is kept.
  */
-struct quick {
-    uint64_t value, mask; /* bits of the entry that change, and what they become */
-    uint64_t *old_to;     /* where xchg puts what was there */
-    unsigned int length, shift;
-    uint8_t imm;
-};
+enum { FORM_OTHER, FORM_SET, FORM_EXCHANGE, FORM_AND };
+#define NO_INDEX 0xff
 
 #define FLAGS_OF_LOGIC 0x8d5ULL /* OF SF ZF AF PF CF */
 
-static bool quick_decode(struct cpu_user_regs *regs, uint64_t va, struct quick *q)
+static ALWAYS_INLINE uint64_t *reg_at(struct cpu_user_regs *regs, uint8_t offset)
 {
-    uint64_t word, tail, address;
+    return (uint64_t *)((char *)regs + offset);
+}
+
+static __attribute__((noinline)) void form_decode(struct pt_write_form *f, uint64_t bytes)
+{
     unsigned int at = 0, rex = 0, modrm, op;
+    uint64_t tail = bytes;
     bool lock = false;
 
-    if ((regs->cs | 3) != SEL_GUEST_CODE64 || !guest_address_ok(regs->rip) || !guest_get_u64(regs->rip, &word)) {
-        return false;
-    }
-    tail = word;
+    *f = (struct pt_write_form){ .bytes = bytes, .index = NO_INDEX };
     if ((tail & 0xff) == 0xf0 || (tail & 0xff) == 0x3e) { /* on one CPU, lock is patched to a prefix of no effect */
         lock = (tail & 0xff) == 0xf0;
         tail >>= 8;
@@ -102,7 +100,7 @@ static bool quick_decode(struct cpu_user_regs *regs, uint64_t va, struct quick *
     op = tail & 0xff;
     modrm = tail >> 8 & 0xff;
     if (modrm >= 0x80 || (modrm & 0xc7) == 5) { /* long displacement, RIP-relative, register */
-        return false;
+        return;
     }
     tail >>= 16;
     at += 2;
@@ -110,102 +108,107 @@ static bool quick_decode(struct cpu_user_regs *regs, uint64_t va, struct quick *
         unsigned int index = (tail >> 3 & 7) | (rex & 2) << 2;
 
         if ((tail & 7) == 5 && !(modrm & 0x40)) {
-            return false;
+            return;
         }
-        address = *emul_reg(regs, (tail & 7) | (rex & 1) << 3);
+        f->base = emul_reg_offset((tail & 7) | (rex & 1) << 3);
         if (index != 4) {
-            address += *emul_reg(regs, index) << (tail >> 6 & 3);
+            f->index = emul_reg_offset(index);
+            f->scale = tail >> 6 & 3;
         }
         tail >>= 8;
         at++;
     } else {
-        address = *emul_reg(regs, (modrm & 7) | (rex & 1) << 3);
+        f->base = emul_reg_offset((modrm & 7) | (rex & 1) << 3);
     }
     if (modrm & 0x40) {
-        address += (uint64_t)(int64_t)(int8_t)tail;
+        f->displacement = (int8_t)tail;
         tail >>= 8;
         at++;
     }
-    if (address != va) {
-        return false;
-    }
-    q->shift = 0;
-    q->mask = ~0ULL;
-    q->old_to = NULL;
-    if ((op == 0x89 && !lock) || op == 0x87) {
-        uint64_t *reg = emul_reg(regs, (modrm >> 3 & 7) | (rex & 4) << 1);
-
-        if (!(rex & 8) || va & 7) {
-            return false;
-        }
-        q->value = *reg;
-        q->old_to = op == 0x87 ? reg : NULL;
+    if (rex & 8 && ((op == 0x89 && !lock) || op == 0x87)) {
+        f->reg = emul_reg_offset((modrm >> 3 & 7) | (rex & 4) << 1);
+        f->kind = op == 0x87 ? FORM_EXCHANGE : FORM_SET;
     } else if (op == 0x80 && (modrm >> 3 & 7) == 4) {
-        q->shift = (va & 7) * 8;
-        q->imm = tail;
-        q->mask = 0;
+        f->imm = tail;
+        f->kind = FORM_AND;
         at++;
-        if (!q->shift && ~q->imm & (PTE_A | PTE_D)) {
-            return false; /* bits that the CPU sets meanwhile: not without comparing */
-        }
-    } else {
-        return false;
     }
-    q->length = at;
-    return true;
+    f->length = at;
 }
 
-/* 0 done; -EAGAIN not one of these; else refused. The table is locked, and of level 1. */
-static int quick_write(struct vcpu *v, struct cpu_user_regs *regs, const struct quick *q, uint64_t *at)
+/* The instruction at rip, if it is one of these and writes to va. */
+static ALWAYS_INLINE bool form_fetch(struct pt_write_form *f, struct cpu_user_regs *regs, uint64_t va)
 {
-    uint64_t old = __atomic_load_n(at, __ATOMIC_RELAXED), new = q->value;
+    uint64_t bytes, address;
+
+    if ((regs->cs | 3) != SEL_GUEST_CODE64 || !guest_address_ok(regs->rip) || !guest_get_u64(regs->rip, &bytes)) {
+        return false;
+    }
+    if (unlikely(bytes != f->bytes)) {
+        form_decode(f, bytes);
+    }
+    address = *reg_at(regs, f->base) + (uint64_t)(int64_t)f->displacement;
+    if (f->index != NO_INDEX) {
+        address += *reg_at(regs, f->index) << f->scale;
+    }
+    return f->kind != FORM_OTHER && address == va;
+}
+
+/* 0 done; -EAGAIN not like this; else refused. The table is locked, and of level 1; va names the entry `at`. */
+static ALWAYS_INLINE int form_write(struct vcpu *v, struct cpu_user_regs *regs, const struct pt_write_form *f,
+                                    uint64_t va, uint64_t *at)
+{
+    unsigned int shift = (va & 7) * 8;
+    uint64_t old, new;
+    uint8_t byte;
     int rc;
 
-    if (!q->mask) {
-        new = old & ~((uint64_t)(uint8_t)~q->imm << q->shift);
-    }
-    /* Only A and D can change under us: an exchange must return what was really there, so it is left to the CPU. */
-    if (q->old_to && !(new & PTE_P)) {
+    switch (f->kind) {
+    case FORM_EXCHANGE:
+        new = *reg_at(regs, f->reg);
+        /* Only A and D can change under us: what was really there must be returned, so it is left to the CPU. */
+        if (shift || new & PTE_P) {
+            return -EAGAIN;
+        }
         old = __atomic_exchange_n(at, new, __ATOMIC_SEQ_CST);
         l1e_put(old);
-        rc = 0;
-    } else if (q->old_to) {
-        return -EAGAIN;
-    } else {
-        rc = l1e_update(at, new, v->domain, v->domain, !q->mask);
-    }
-    if (rc) {
+        *reg_at(regs, f->reg) = old;
+        return 0;
+    case FORM_SET:
+        return shift ? -EAGAIN : l1e_update(at, *reg_at(regs, f->reg), v->domain, v->domain, false);
+    default:
+        if (!shift && ~f->imm & (PTE_A | PTE_D)) {
+            return -EAGAIN; /* bits that the CPU sets meanwhile: not without comparing */
+        }
+        new = __atomic_load_n(at, __ATOMIC_RELAXED) & ~((uint64_t)(uint8_t)~f->imm << shift);
+        rc = l1e_update(at, new, v->domain, v->domain, true);
+        if (!rc) {
+            byte = new >> shift;
+            regs->rflags = (regs->rflags & ~FLAGS_OF_LOGIC) | (byte ? 0 : 0x40) | (byte & 0x80) |
+                           (__builtin_parity(byte) ? 0 : 4);
+        }
         return rc;
     }
-    if (q->old_to) {
-        *q->old_to = old;
-    }
-    if (!q->mask) {
-        uint8_t byte = new >> q->shift;
-
-        regs->rflags = (regs->rflags & ~FLAGS_OF_LOGIC) | (byte ? 0 : 0x40) | (byte & 0x80) |
-                       (__builtin_parity(byte) ? 0 : 4);
-    }
-    regs->rip += q->length;
-    regs->rflags &= ~RFLAGS_RF;
-    return 0;
 }
 
 static bool quick_emulate(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs, struct frame *table)
 {
-    struct quick q;
-    int rc = -EAGAIN;
+    struct pt_write_form *f = &v->arch.pt_write_form;
+    int rc;
 
-    if (regs->rflags & RFLAGS_TF || !quick_decode(regs, va, &q) || !type_lock_table(table)) {
+    if (regs->rflags & RFLAGS_TF || !form_fetch(f, regs, va) || !type_lock_l1(table)) {
         return false;
     }
-    if ((type_word(table) & TYPE_MASK) == TYPE_L1) {
-        rc = quick_write(v, regs, &q, (uint64_t *)arch_map_frame(frame_mfn(table)) + (va & ~PAGE_MASK) / 8);
-    }
+    rc = form_write(v, regs, f, va, (uint64_t *)arch_map_frame(frame_mfn(table)) + (va & ~PAGE_MASK) / 8);
     if (unlikely(type_unlock_table(table))) {
         old_table_leave(v, table);
     }
-    return rc == 0;
+    if (rc) {
+        return false;
+    }
+    regs->rip += f->length;
+    regs->rflags &= ~RFLAGS_RF;
+    return true;
 }
 
 /* Every other instruction that writes memory. */
@@ -261,11 +264,13 @@ bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs
     uint64_t pte;
     bool done;
 
-    if (!pt_read_l1e(v, va, &pte) || (pte & (PTE_P | PTE_RW)) != PTE_P || !frame_valid(pte_mfn(pte)) ||
-        !frame_get(frame_of(pte_mfn(pte)), v->domain)) {
+    if (!pt_read_l1e(v, va, &pte) || (pte & (PTE_P | PTE_RW)) != PTE_P || !frame_valid(pte_mfn(pte))) {
         return false;
     }
     table = frame_of(pte_mfn(pte));
+    if (!frame_get(table, v->domain)) {
+        return false;
+    }
     done = quick_emulate(v, va, regs, table) || full_emulate(v, va, regs, table);
     frame_put(table);
     perfc_vcpu_add(v, ptwr_emulations, done);

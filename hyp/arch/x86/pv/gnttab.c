@@ -33,21 +33,6 @@ static uint64_t *slot(struct frame *table, unsigned int index)
     return (uint64_t *)arch_map_frame(frame_mfn(table)) + index;
 }
 
-/* As an L1 table, locked. */
-static bool l1_lock(struct vcpu *v, struct frame *table)
-{
-    if (!type_lock_table(table)) {
-        return false;
-    }
-    if ((type_word(table) & TYPE_MASK) == TYPE_L1) {
-        return true;
-    }
-    if (type_unlock_table(table)) {
-        old_table_leave(v, table);
-    }
-    return false;
-}
-
 static void l1_unlock(struct vcpu *v, struct frame *table)
 {
     if (type_unlock_table(table)) {
@@ -71,7 +56,7 @@ int gnttab_arch_map(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_
     if (!table) {
         return GNTST_general_error;
     }
-    if (!l1_lock(v, table)) {
+    if (!type_lock_l1(table)) {
         frame_put(table);
         return GNTST_general_error;
     }
@@ -92,7 +77,7 @@ static int replacement_take(struct vcpu *v, uint64_t new_addr, uint64_t *entry)
     if (!table) {
         return GNTST_general_error;
     }
-    if (!l1_lock(v, table)) {
+    if (!type_lock_l1(table)) {
         frame_put(table);
         return GNTST_general_error;
     }
@@ -113,7 +98,7 @@ int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint3
     if (!table) {
         return GNTST_general_error;
     }
-    if (!l1_lock(v, table)) {
+    if (!type_lock_l1(table)) {
         frame_put(table);
         return GNTST_general_error;
     }
@@ -126,7 +111,7 @@ int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint3
     l1_unlock(v, table);
     if (rc == GNTST_okay && new_addr && replacement_take(v, new_addr, &replacement) == GNTST_okay) {
         /* Lost to a guest that races with itself: the replacement's references go, as any entry's would. */
-        if (l1_lock(v, table)) {
+        if (type_lock_l1(table)) {
             replacement = __atomic_exchange_n(slot(table, index), replacement, __ATOMIC_SEQ_CST);
             l1_unlock(v, table);
         }

@@ -46,15 +46,7 @@ static bool cache_load(struct table_cache *cache, mfn_t mfn, struct domain *owne
         return false;
     }
     cache->f = frame_of(mfn);
-    if ((type_word(cache->f) & TYPE_MASK) == TYPE_L1 && type_lock_table(cache->f)) {
-        cache->locked = true;
-        if (unlikely((type_word(cache->f) & TYPE_MASK) != TYPE_L1)) { /* not any more: the general way sorts it out */
-            cache->locked = false;
-            if (type_unlock_table(cache->f)) {
-                old_table_leave(cache->v, cache->f);
-            }
-        }
-    }
+    cache->locked = type_lock_l1(cache->f);
     return true;
 }
 
@@ -178,26 +170,14 @@ static long update_one(struct vcpu *v, uint64_t gva)
                             request & MMU_PT_UPDATE_PRESERVE_AD);
 }
 
-/* foreign: low half whose frames entries may name; high half, if not 0, whose tables they are, plus one. */
-long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, uint64_t foreign, uint64_t a5)
+static __attribute__((noinline)) long update_many(struct vcpu *v, uint64_t gva, uint64_t count_arg, uint64_t done_gva,
+                                                  uint64_t foreign)
 {
-    struct vcpu *v = current;
     unsigned int count = count_arg & ~MMU_UPDATE_PREEMPTED, todo = count, done = 0;
     domid_t pt_id = foreign >> 16 & 0xffff, pg_id = foreign & 0xffff;
     struct domain *pt_owner = NULL, *pg_owner = NULL;
     long rc;
 
-    (void)a5;
-    if (unlikely(old_table_finish(v))) {
-        return hypercall_continue(4, ARGS(gva, count_arg, done_gva, foreign));
-    }
-    if (likely((uint32_t)count_arg == 1 && !done_gva && (uint32_t)foreign == DOMID_SELF)) {
-        rc = update_one(v, gva);
-        if (likely(rc != -EAGAIN)) {
-            perfc_vcpu_incr(v, page_updates);
-            return rc;
-        }
-    }
     if (unlikely((uint32_t)count_arg == MMU_UPDATE_PREEMPTED && !gva)) {
         return (int)foreign; /* only the old table was left to do: this is the answer */
     }
@@ -237,6 +217,26 @@ out:
     mm_target_put(v, pt_owner);
     mm_target_put(v, pg_owner);
     return rc;
+}
+
+/* foreign: low half whose frames entries may name; high half, if not 0, whose tables they are, plus one. */
+long hypercall_mmu_update(uint64_t gva, uint64_t count_arg, uint64_t done_gva, uint64_t foreign, uint64_t a5)
+{
+    struct vcpu *v = current;
+
+    (void)a5;
+    if (unlikely(old_table_finish(v))) {
+        return hypercall_continue(4, ARGS(gva, count_arg, done_gva, foreign));
+    }
+    if (likely((uint32_t)count_arg == 1 && !done_gva && (uint32_t)foreign == DOMID_SELF)) {
+        long rc = update_one(v, gva);
+
+        if (likely(rc != -EAGAIN)) {
+            perfc_vcpu_incr(v, page_updates);
+            return rc;
+        }
+    }
+    return update_many(v, gva, count_arg, done_gva, foreign);
 }
 
 /* UVMF_*: what to flush after the change. */

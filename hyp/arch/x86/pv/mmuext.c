@@ -107,7 +107,9 @@ int pv_set_kernel_root(struct vcpu *v, mfn_t mfn)
         v->arch.cr3_kernel = mfn.n << PAGE_SHIFT;
     }
     if (v == current) {
-        pv_ldt_drop(v);
+        if (unlikely(v->arch.ldt_ents)) {
+            pv_ldt_drop(v);
+        }
         write_cr3_flush(v->arch.cr3_kernel);
     }
     if (!mfn_eq(old, mfn) && !mfn_eq(old, MFN_INVALID)) {
@@ -315,18 +317,14 @@ static ALWAYS_INLINE bool op_read(struct mmuext_op *op, uint64_t gva)
     return true;
 }
 
-long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, uint64_t foreign, uint64_t a5)
+static __attribute__((noinline)) long run_many(struct vcpu *v, uint64_t gva, uint64_t count_arg, uint64_t done_gva,
+                                               uint64_t foreign)
 {
-    struct vcpu *v = current;
     unsigned int count = count_arg & ~MMU_UPDATE_PREEMPTED, todo = count, done = 0;
     struct domain *d = NULL;
     struct mmuext_op op;
     long rc;
 
-    (void)a5;
-    if (unlikely(old_table_finish(v))) {
-        return hypercall_continue(4, ARGS(gva, count_arg, done_gva, foreign));
-    }
     if (unlikely((uint32_t)count_arg == MMU_UPDATE_PREEMPTED && !gva)) {
         return (int)foreign;
     }
@@ -350,7 +348,7 @@ long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, ui
             rc = -EFAULT;
             break;
         }
-        rc = likely(d == v->domain) ? run_hot(v, &op) : -EAGAIN;
+        rc = d == v->domain ? run_hot(v, &op) : -EAGAIN;
         if (rc == -EAGAIN) {
             rc = run_one(v, d, &op);
         }
@@ -370,4 +368,28 @@ long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, ui
 out:
     mm_target_put(v, d);
     return rc;
+}
+
+/* A few for the caller itself, all of the hot kinds, are done without the machinery for more; it takes over at any doubt. */
+#define HOT_OPS 8
+
+long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, uint64_t foreign, uint64_t a5)
+{
+    struct vcpu *v = current;
+    struct mmuext_op op;
+
+    (void)a5;
+    if (unlikely(old_table_finish(v))) {
+        return hypercall_continue(4, ARGS(gva, count_arg, done_gva, foreign));
+    }
+    if (likely((uint32_t)foreign == DOMID_SELF && !done_gva && (uint32_t)count_arg <= HOT_OPS)) {
+        while (count_arg && !v->arch.old_tables[0] && op_read(&op, gva) && !run_hot(v, &op)) {
+            gva += sizeof(op);
+            count_arg--;
+        }
+        if (likely(!count_arg && !v->arch.old_tables[0])) {
+            return 0;
+        }
+    }
+    return run_many(v, gva, count_arg, done_gva, foreign);
 }

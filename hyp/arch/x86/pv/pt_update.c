@@ -83,13 +83,11 @@ int pt_update_l1_cmpxchg(const struct pt_change *c, struct frame *table, unsigne
     uint64_t found;
     int rc;
 
-    if (!type_lock_table(table)) {
+    if (!type_lock_l1(table)) {
         return -EINVAL;
     }
     found = __atomic_load_n(at, __ATOMIC_RELAXED);
-    if ((type_word(table) & TYPE_MASK) != TYPE_L1) {
-        rc = -EINVAL;
-    } else if (found != *old) {
+    if (found != *old) {
         *old = found;
         rc = 1;
     } else {
@@ -102,36 +100,27 @@ int pt_update_l1_cmpxchg(const struct pt_change *c, struct frame *table, unsigne
 }
 
 /*
- * Down to the entry of a level. A table may be freed and become anything while it is read: so its entries are read as a
- * guest's memory is.
+ * From a table's entry *e to the one for va in the table that it names. A table may be freed and become anything while it
+ * is read: so it is read as a guest's memory is.
  */
-static ALWAYS_INLINE bool walk(const struct vcpu *v, uint64_t va, unsigned int last_shift, uint64_t *entry)
+static ALWAYS_INLINE bool step(uint64_t *e, uint64_t va, unsigned int level)
 {
-    uint64_t e = v->arch.kernel_mode ? v->arch.cr3_kernel : v->arch.cr3_user;
+    uint64_t offset = va >> (PAGE_SHIFT + 9 * (level - 1) - 3) & ((ENTRIES - 1) * sizeof(*e));
 
-    if (unlikely((va >> 43) == HOLE_TOP_BITS)) {
-        return false;
-    }
-    for (unsigned int shift = 39; shift >= last_shift; shift -= 9) {
-        if (unlikely(!guest_get_u64(DIRECTMAP_START + (e & PTE_ADDR) + (va >> shift & (ENTRIES - 1)) * 8, &e)) ||
-            unlikely(!(e & PTE_P))) {
-            return false;
-        }
-    }
-    *entry = e;
-    return true;
+    return guest_get_u64(DIRECTMAP_START + (*e & PTE_ADDR) + offset, e) && *e & PTE_P;
 }
 
 bool pt_read_l1e(const struct vcpu *v, uint64_t va, uint64_t *entry)
 {
-    return walk(v, va, PAGE_SHIFT, entry);
+    *entry = v->arch.cr3_kernel;
+    return step(entry, va, 4) && step(entry, va, 3) && step(entry, va, 2) && step(entry, va, 1);
 }
 
 bool pt_find_l1_mfn(const struct vcpu *v, uint64_t va, mfn_t *table)
 {
-    uint64_t entry;
+    uint64_t entry = v->arch.cr3_kernel;
 
-    if (!walk(v, va, PAGE_SHIFT + 9, &entry)) {
+    if (unlikely(!guest_address_ok(va)) || !step(&entry, va, 4) || !step(&entry, va, 3) || !step(&entry, va, 2)) {
         return false;
     }
     *table = pte_mfn(entry);
@@ -148,11 +137,8 @@ int pt_update_own_l1(struct vcpu *v, mfn_t table, unsigned int index, uint64_t e
         return -EAGAIN;
     }
     f = frame_of(table);
-    if (likely((type_word(f) & TYPE_MASK) == TYPE_L1) && likely(type_lock_table(f))) {
-        /* It may have become a table of another level between the two. */
-        if (likely((type_word(f) & TYPE_MASK) == TYPE_L1)) {
-            rc = l1e_update((uint64_t *)arch_map_frame(table) + index, entry, v->domain, pg_owner, preserve_ad);
-        }
+    if (likely(type_lock_l1(f))) {
+        rc = l1e_update((uint64_t *)arch_map_frame(table) + index, entry, v->domain, pg_owner, preserve_ad);
         if (unlikely(type_unlock_table(f))) {
             old_table_leave(v, f);
         }

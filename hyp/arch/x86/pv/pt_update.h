@@ -31,7 +31,8 @@ int pt_update_l1_cmpxchg(const struct pt_change *c, struct frame *table, unsigne
                          uint64_t entry) MUST_CHECK;
 
 /*
- * The L1 entry that maps va, read without any reference: what it says may be past when it is looked at. False: none.
+ * The L1 entry that maps va (outside the hole) for the running guest's kernel, read without any reference: what it says may
+ * be past when it is looked at. False: none.
  */
 bool pt_read_l1e(const struct vcpu *v, uint64_t va, uint64_t *entry) MUST_CHECK;
 

@@ -48,10 +48,26 @@ static __attribute__((noinline)) void flush_stale(struct frame *f, uint32_t stam
     }
 }
 
-/* Most tables are mostly empty: eight entries at a time are passed over. */
-static inline bool eight_empty(const uint64_t *e)
+/* Most tables are mostly empty: eight entries at a time are passed over, from i upwards or from below i downwards. */
+static ALWAYS_INLINE bool eight_empty(const uint64_t *e)
 {
     return !(e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7]);
+}
+
+static ALWAYS_INLINE unsigned int skip_up(const uint64_t *table, unsigned int i)
+{
+    while (i % 8 == 0 && i < ENTRIES && eight_empty(&table[i])) {
+        i += 8;
+    }
+    return i;
+}
+
+static ALWAYS_INLINE unsigned int skip_down(const uint64_t *table, unsigned int i)
+{
+    while (i % 8 == 0 && i > 0 && eight_empty(&table[i - 8])) {
+        i -= 8;
+    }
+    return i;
 }
 
 /* Level 1: at most 512 short steps, all or nothing. */
@@ -61,13 +77,10 @@ static int l1_validate(struct frame *f, struct domain *d)
     unsigned int i;
     int rc = 0;
 
-    for (i = 0; i < ENTRIES; i++) {
+    for (i = skip_up(table, 0); i < ENTRIES; i = skip_up(table, i + 1)) {
         uint64_t entry = table[i];
 
         if (!(entry & PTE_P)) {
-            if (i % 8 == 0 && eight_empty(&table[i])) {
-                i += 7;
-            }
             continue;
         }
         rc = l1e_get(&entry, d, d);
@@ -91,12 +104,8 @@ static void l1_devalidate(struct frame *f)
 {
     const uint64_t *table = table_of(f);
 
-    for (unsigned int i = 0; i < ENTRIES; i++) {
-        if (table[i] & PTE_P) {
-            l1e_put(table[i]);
-        } else if (i % 8 == 0 && eight_empty(&table[i])) {
-            i += 7;
-        }
+    for (unsigned int i = skip_up(table, 0); i < ENTRIES; i = skip_up(table, i + 1)) {
+        l1e_put(table[i]);
     }
 }
 
@@ -110,11 +119,6 @@ void type_share_readonly(struct frame *f)
     f->owner = FRAME_OWNER_XEN;
     f->type = TYPE_NONE | TYPE_VALIDATED | 1;
     __atomic_store_n(&f->count, FRAME_RESERVED | FRAME_EXTRA | 1, __ATOMIC_RELEASE);
-}
-
-bool m2p_is_strict(const struct domain *d)
-{
-    return __atomic_load_n(&d->vm_assist, __ATOMIC_RELAXED) & 1ULL << VMASST_TYPE_m2p_strict;
 }
 
 void l4_m2p_show(mfn_t l4, bool show)
@@ -131,17 +135,10 @@ static int table_validate(struct frame *f, unsigned int level, struct domain *d,
     unsigned int start = f->arch_word & PROGRESS_MASK, i;
     int rc;
 
-    for (i = start; i < ENTRIES; i++) {
-        uint64_t entry;
+    for (i = skip_up(table, start); i < ENTRIES; i = skip_up(table, i + 1)) {
+        uint64_t entry = table[i];
 
-        if (slot_is_ours(level, i)) {
-            continue;
-        }
-        entry = table[i];
-        if (!(entry & PTE_P)) {
-            if (i % 8 == 0 && eight_empty(&table[i])) {
-                i += 7;
-            }
+        if (!(entry & PTE_P) || slot_is_ours(level, i)) {
             continue;
         }
         if (preemptible && i > start && preempt_requested()) {
@@ -193,11 +190,11 @@ static int table_devalidate(struct frame *f, unsigned int level, bool preemptibl
         }
         f->arch_word = i;
     }
-    while (i > 0) {
+    while ((i = skip_down(table, i)) > 0) {
         uint64_t entry = table[i - 1];
 
         if (!(entry & PTE_P) || slot_is_ours(level, i - 1)) {
-            i -= i % 8 == 0 && eight_empty(&table[i - 8]) ? 8 : 1;
+            i--;
             continue;
         }
         if (preemptible && !first && preempt_requested()) {
@@ -413,7 +410,7 @@ void old_table_leave(struct vcpu *v, struct frame *f)
 
 int old_table_finish_slow(struct vcpu *v)
 {
-    for (unsigned int i = 0; i < ARRAY_SIZE(v->arch.old_tables); i++) {
+    for (unsigned int i = ARRAY_SIZE(v->arch.old_tables); i-- > 0;) { /* the first place is empty only if all are */
         struct frame *f = v->arch.old_tables[i];
 
         if (likely(!f)) {

@@ -117,7 +117,10 @@ void type_share_readonly(struct frame *f);
  * arch/x86/mm.c, new_guest_cr3 and MMUEXT_NEW_USER_BASEPTR.
  */
 void l4_m2p_show(mfn_t l4, bool show);
-bool m2p_is_strict(const struct domain *d);
+static inline bool m2p_is_strict(const struct domain *d)
+{
+    return __atomic_load_n(&d->vm_assist, __ATOMIC_RELAXED) & 1ULL << VMASST_TYPE_m2p_strict;
+}
 
 /* Sets or clears the pin flag; false if it was so already. */
 bool type_pin(struct frame *f) MUST_CHECK;
@@ -137,6 +140,24 @@ static inline MUST_CHECK bool type_lock_table(struct frame *f)
             x = type_word(f);
         }
         if (unlikely(!(x & TYPE_VALIDATED) || !TYPE_IS_TABLE(x))) {
+            return false;
+        }
+    } while (unlikely(!__atomic_compare_exchange_n(&f->type, &x, (x | TYPE_LOCKED) + 1, false, __ATOMIC_ACQ_REL,
+                                                   __ATOMIC_ACQUIRE)));
+    return true;
+}
+
+/* The same for a table of level 1 only, which it stays until unlocked. */
+static inline MUST_CHECK bool type_lock_l1(struct frame *f)
+{
+    uint64_t x = type_word(f);
+
+    do {
+        while (unlikely(x & TYPE_LOCKED)) {
+            arch_cpu_relax();
+            x = type_word(f);
+        }
+        if (unlikely((x & (TYPE_MASK | TYPE_VALIDATED)) != (TYPE_L1 | TYPE_VALIDATED))) {
             return false;
         }
     } while (unlikely(!__atomic_compare_exchange_n(&f->type, &x, (x | TYPE_LOCKED) + 1, false, __ATOMIC_ACQ_REL,
@@ -167,7 +188,7 @@ void old_table_leave(struct vcpu *v, struct frame *f);
 int old_table_finish_slow(struct vcpu *v) MUST_CHECK;
 static inline MUST_CHECK int old_table_finish(struct vcpu *v)
 {
-    return likely(!v->arch.old_tables[0] && !v->arch.old_tables[1]) ? 0 : old_table_finish_slow(v);
+    return likely(!v->arch.old_tables[0]) ? 0 : old_table_finish_slow(v);
 }
 
 #endif
