@@ -384,6 +384,7 @@ long hypercall_mmuext_op(uint64_t gva, uint64_t count_arg, uint64_t done_gva, ui
     }
     if (likely((uint32_t)foreign == DOMID_SELF && !done_gva && (uint32_t)count_arg <= HOT_OPS)) {
         while (count_arg && !v->arch.old_tables[0] && op_read(&op, gva) && !run_hot(v, &op)) {
+            perfc_vcpu_incr(v, mmuext_ops);
             gva += sizeof(op);
             count_arg--;
         }

@@ -15,12 +15,6 @@
 static bool opt_linear_pt = true;
 OPTION_BOOL("pv-linear-pt", opt_linear_pt);
 
-/* Is the frame a device's (or nothing at all) rather than RAM that somebody can own? */
-static ALWAYS_INLINE bool frame_is_io(mfn_t mfn)
-{
-    return !frame_valid(mfn) || frame_of(mfn)->owner == FRAME_OWNER_IO;
-}
-
 static __attribute__((noinline)) int l1e_get_io(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
     uint64_t mfn = pte_mfn(*pte).n;
@@ -90,29 +84,9 @@ static ALWAYS_INLINE int entry_get(uint64_t *pte, struct domain *pt_owner, struc
     return 0;
 }
 
-static ALWAYS_INLINE void entry_put(uint64_t pte)
-{
-    mfn_t mfn = pte_mfn(pte);
-    struct frame *f;
-
-    if (!(pte & PTE_P) || unlikely(frame_is_io(mfn))) {
-        return;
-    }
-    f = frame_of(mfn);
-    if (pte & PTE_RW) {
-        type_put_writable(f);
-    }
-    frame_put(f);
-}
-
 int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
     return entry_get(pte, pt_owner, pg_owner);
-}
-
-void l1e_put(uint64_t pte)
-{
-    entry_put(pte);
 }
 
 /* The CPU may set A and D in the entry at any moment; everything else in it changes only under the table's lock. */
@@ -141,7 +115,7 @@ int l1e_update(uint64_t *at, uint64_t new, struct domain *pt_owner, struct domai
     int rc;
 
     if (!(new & PTE_P)) {
-        entry_put(entry_write_inline(at, old, new, preserve_ad));
+        l1e_put(entry_write_inline(at, old, new, preserve_ad));
         return 0;
     }
     new = l1e_adjust(new);
@@ -169,7 +143,7 @@ int l1e_update(uint64_t *at, uint64_t new, struct domain *pt_owner, struct domai
     }
     old = entry_write_inline(at, old, new, preserve_ad);
     if (old & PTE_P) {
-        entry_put(old);
+        l1e_put(old);
     }
     return 0;
 }

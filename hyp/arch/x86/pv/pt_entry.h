@@ -5,6 +5,7 @@
 #include "core/domain.h"
 #include "core/frame.h"
 #include "mm/page.h"
+#include "pv/type.h"
 
 /* Bits of an entry that a guest may not set. Level 1 allows G, and cache attributes where devices are allowed. */
 #define PTE_ALLOWED    (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX | PTE_ADDR)
@@ -16,7 +17,27 @@
  * 0, -EINVAL bad bits, -EPERM device not allowed, -EBUSY not the owner's frame or not of a compatible type.
  */
 int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner) MUST_CHECK;
-void l1e_put(uint64_t pte);
+
+/* Is the frame a device's (or nothing at all) rather than RAM that somebody can own? */
+static ALWAYS_INLINE bool frame_is_io(mfn_t mfn)
+{
+    return !frame_valid(mfn) || frame_of(mfn)->owner == FRAME_OWNER_IO;
+}
+
+static inline void l1e_put(uint64_t pte)
+{
+    mfn_t mfn = pte_mfn(pte);
+    struct frame *f;
+
+    if (!(pte & PTE_P) || unlikely(frame_is_io(mfn))) {
+        return;
+    }
+    f = frame_of(mfn);
+    if (pte & PTE_RW) {
+        type_put_writable(f);
+    }
+    frame_put(f);
+}
 
 /* The whole change of an L1 entry whose table is locked. Errors as l1e_get: nothing has changed then. */
 int l1e_update(uint64_t *at, uint64_t new, struct domain *pt_owner, struct domain *pg_owner, bool preserve_ad) MUST_CHECK;
