@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lib import artifacts
-from lib.machine import Machine
+from lib.machine import BootError, Machine
 
 PROMPT = "dom0# "
 MACHINE_MIB = 4096
@@ -40,6 +40,21 @@ def test_three_ctrl_a_switch_to_the_hypervisor_and_back(live):
     live.send("echo back-$((40 + 2))\n")
     live.expect("back-42", timeout=20)
     live.expect(PROMPT, timeout=20)
+
+
+@pytest.mark.skipif(artifacts.UNDER_TEST != "lodge", reason="Lodge's functions and keys")
+def test_machine_that_stands_still_tells_where_its_cpus_are(live):
+    with pytest.raises(BootError) as failure:
+        live.expect("what nobody says", timeout=1)
+    live.send(CTRL_A * 3)
+    live.expect("(?i)input.* to domain 0", timeout=20)
+    live.send("\n")
+    live.expect(PROMPT, timeout=20)
+    report = str(failure.value)
+    for cpu in range(2):
+        assert re.search(rf"^CPU {cpu}: at .*idle\w*\+0x", report, re.M), report
+    assert re.search(r"vCPU 1: CPU \d", report), report
+    assert re.search(r"CPU 1: (\d+ waiting|busy)", report), report
 
 
 @pytest.mark.skipif(artifacts.UNDER_TEST != "lodge", reason="reads what Lodge's memory key prints")

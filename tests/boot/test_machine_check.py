@@ -1,6 +1,5 @@
 """Errors that the CPU itself reports: QEMU injects them, hypervisor and domain 0 tell of them."""
 
-import socket
 import time
 
 import pytest
@@ -18,48 +17,22 @@ CORRECTED = "0x8c00000000000135"
 UNCORRECTED = "0xbc00000000000135"
 
 
-class Monitor:
-    """A machine with QEMU's monitor beside it."""
-
-    def __init__(self, directory):
-        self.path = directory / "monitor"
-        self.qemu = directory / "qemu"
-        self.qemu.write_text("#!/bin/sh\n"
-                             f"exec {artifacts.qemu('installed')}"
-                             f" -monitor unix:{self.path},server=on,wait=off \"$@\"\n")
-        self.qemu.chmod(0o755)
-
-    def do(self, command):
-        with socket.socket(socket.AF_UNIX) as monitor:
-            monitor.connect(str(self.path))
-            monitor.settimeout(10)
-            answer = b""
-            monitor.sendall(command.encode() + b"\n")
-            while answer.count(b"(qemu)") < 2:
-                answer += monitor.recv(4096)
-
-
-@pytest.fixture
-def monitor(tmp_path):
-    return Monitor(tmp_path)
-
-
-def test_corrected_error_reaches_domain_0(monitor):
-    with Machine(artifacts.UNDER_TEST, mode="shell", cpus=2, qemu=str(monitor.qemu)) as live:
+def test_corrected_error_reaches_domain_0():
+    with Machine(artifacts.UNDER_TEST, mode="shell", cpus=2) as live:
         live.expect(PROMPT, timeout=120)
         time.sleep(1)  # the banks are enabled as each CPU first looks after them
-        monitor.do(f"mce 1 2 {CORRECTED} 0 0x1234000 0x55")
+        live.monitor.do(f"mce 1 2 {CORRECTED} 0 0x1234000 0x55")
         live.expect(r"machine check: CPU 1 bank 2: corrected error, status 8c00000000000135 "
                     r"address 0000000001234000 misc 0000000000000055", timeout=30)
         live.send("od -A n -t x8 -w8 /dev/mcelog | head -n 3 | tr -d '\\n'\n")
         live.expect(r"8c00000000000135\s+0000000000000055\s+0000000001234000", timeout=20)
 
 
-def test_uncorrected_error_is_reported_with_its_bank(monitor):
-    with Machine(artifacts.UNDER_TEST, mode="shell", cpus=2, qemu=str(monitor.qemu)) as live:
+def test_uncorrected_error_is_reported_with_its_bank():
+    with Machine(artifacts.UNDER_TEST, mode="shell", cpus=2) as live:
         live.expect(PROMPT, timeout=120)
         time.sleep(1)
-        monitor.do(f"mce 0 1 {UNCORRECTED} 5 0x1234000 0x55")
+        live.monitor.do(f"mce 0 1 {UNCORRECTED} 5 0x1234000 0x55")
         live.expect(r"vector 18 \(machine check\)", timeout=20)
         live.expect(r"bank 1: uncorrected error, status bc00000000000135 address 0000000001234000",
                     timeout=20)

@@ -17,8 +17,15 @@ import time
 import pexpect
 
 from . import artifacts
+from .monitor import Monitor, Symbols
 
 TAIL_LINES = 40
+
+# What Lodge is asked when the machine stands still: domains, run queues, registers, timers, events, stacks.
+# The last is none of its keys, and so marks the end of the answers.
+DEBUG_KEYS = "qr0ted~"
+DEBUG_KEYS_END = "'~': no such key"
+SWITCH_INPUT = "\x01" * 3
 
 # After these words a console says nothing more that a test could wait for.
 DEAD = r"machine is halted|Halted, as|Kernel panic - not syncing|early exception"
@@ -92,6 +99,9 @@ class Machine:
             if modules is None:
                 modules = packaged_modules(hypervisor, kernel, f"lodge.mode={mode} {kernel_options}")
             self.command += boot_arguments(hypervisor, options, modules)
+        self._hypervisor = hypervisor
+        self.monitor = Monitor()
+        self.command += self.monitor.arguments
         self._process = pexpect.spawn(self.command[0], self.command[1:], encoding="utf-8",
                                       codec_errors="replace", echo=False, timeout=60,
                                       dimensions=(24, 1000))
@@ -115,7 +125,7 @@ class Machine:
         try:
             died = self._process.expect([pattern, DEAD], timeout=timeout)
         except pexpect.TIMEOUT:
-            raise self.error(f"console did not say '{pattern}' within {timeout} s") from None
+            raise self.standstill(f"console did not say '{pattern}' within {timeout} s") from None
         except pexpect.EOF:
             raise self.error(f"QEMU ended before the console said '{pattern}'") from None
         if died:
@@ -127,7 +137,7 @@ class Machine:
         try:
             halted = self._process.expect([pexpect.EOF, "machine is halted"], timeout=timeout)
         except pexpect.TIMEOUT:
-            raise self.error(f"QEMU did not end within {timeout} s") from None
+            raise self.standstill(f"QEMU did not end within {timeout} s") from None
         if halted:
             raise self.error("machine halted and QEMU did not end")
         self._process.close()
@@ -152,6 +162,7 @@ class Machine:
         """End QEMU if it still runs."""
         if self._process.isalive():
             self._process.close(force=True)
+        self.monitor.close()
 
     def section(self, name):
         """What /etc/checks wrote to the console under this name, as a list of lines."""
@@ -164,6 +175,35 @@ class Machine:
         """A BootError with this message, the command and the end of the console."""
         tail = "\n".join(self.log.splitlines()[-TAIL_LINES:])
         return BootError(f"{what}\n{shlex.join(self.command)}\n--- console ---\n{tail}")
+
+    def standstill(self, what):
+        """error(), and what QEMU and Lodge tell of a machine that says nothing more."""
+        error = self.error(what)
+        return BootError(f"{error}\n--- CPUs ---\n{self._ask_qemu()}\n"
+                         f"--- debug keys ---\n{self._ask_lodge()}")
+
+    def _ask_qemu(self):
+        image = artifacts.BUILD / "lodge.debug" if self._hypervisor == "lodge" else None
+        try:
+            return self.monitor.describe_cpus(Symbols(image))
+        except OSError as failure:
+            return f"QEMU's monitor: {failure}"
+
+    def _ask_lodge(self):
+        if self._hypervisor != "lodge":
+            return "asked of Lodge only"
+        start = len(self.log)
+        # The keyboard may have been Lodge's already: then the first time gives it away.
+        for _ in range(2):
+            self.send(SWITCH_INPUT)
+            if self._hear("Input goes to the hypervisor", 10):
+                break
+        self.send(DEBUG_KEYS)
+        self._hear(DEBUG_KEYS_END, 30)
+        return self.log[start:]
+
+    def _hear(self, pattern, timeout):
+        return self._process.expect([pattern, pexpect.TIMEOUT, pexpect.EOF], timeout=timeout) == 0
 
 
 def section(log, name):
