@@ -78,7 +78,7 @@ struct vcpu {
     struct frame *info_frame;
     struct evtchn_fifo_vcpu *fifo;  /* control block and queues, NULL with the 2-level ABI */
     /* NR_VIRQS; 0 = unbound. Under the domain's evtchn_lock for writing */
-    uint16_t virq_to_port[24];
+    uint32_t virq_to_port[24];
 
     uint64_t perfc[NR_PERFC_VCPU];  /* perfc.h; by whoever is on its CPU */
 };

@@ -39,10 +39,6 @@ int virq_bind(struct domain *d, uint32_t virq, uint32_t vcpu, evtchn_port_t *por
     if (rc) {
         goto out;
     }
-    if ((__typeof__(v->virq_to_port[0]))*port != *port) {
-        rc = -ENOSPC; /* the slot cannot hold the number */
-        goto out;
-    }
     evtchn_port_take(d, *port, EVTCHN_VIRQ, virq, vcpu);
     __atomic_store_n(&v->virq_to_port[virq], *port, __ATOMIC_RELEASE); /* pairs with send() */
 out:

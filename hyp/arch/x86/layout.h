@@ -1,6 +1,6 @@
 /*
  * The hypervisor's address space: L4 slots 256 to 271, which public/arch-x86/xen-x86_64.h reserves in every PV guest.
- * Used from C, assembly and the linker script. Nothing here is global or user-accessible but the M2P, which every guest may read.
+ * Used from C, assembly and the linker script. All of it is Global, as no guest entry is; user-accessible is only the M2P.
  *
  *   slot 256  ffff8000_00000000  M2P, read-only, user-accessible      256 GiB
  *   slot 261  ffff8280_00000000  M2P again, writable                  256 GiB
