@@ -18,11 +18,13 @@ enum lock_rank {
     RANK_GNTTAB,       /* a domain's grant table; of two domains the lower domid first */
     RANK_MAPTRACK,     /* a domain's map track table */
     RANK_PT,           /* a page-table frame's lock bit (x86: pv/pagetable.c) */
+    RANK_MMIO,         /* domains' rights to device memory */
     RANK_PAGELIST,     /* struct domain: page list and counters */
     RANK_M2P,          /* allocation of M2P or p2m structures */
     RANK_HEAP,         /* buddy allocator */
     RANK_OBJECT,       /* object allocator */
     RANK_IRQ,          /* struct irq_desc */
+    RANK_MSI,          /* messages and mask bits of PCI devices */
     RANK_IOAPIC,       /* I/O APIC and PCI configuration registers */
     RANK_SCHED,        /* a CPU's run queue; of two queues the lower CPU first */
     RANK_TIMER,        /* a CPU's timer heap; of two heaps the lower CPU first */

@@ -118,7 +118,6 @@ struct domain_arch {
     uint64_t dirty_cpus[NR_CPUS / 64]; /* CPUs whose TLB may hold its translations; atomic */
     uint32_t cf8;                   /* latched PCI configuration address */
     struct rangeset *ports, *iomem, *irqs; /* what it may touch: lib/rangeset */
-    struct rangeset *iomem_ro;      /* frames of devices that it may only read */
     bool may_cache;                 /* has devices: may choose cache attributes */
     void *pirqs;                    /* platform/pirq.c */
     uint64_t pirq_eoi_mfn;          /* PHYSDEVOP_pirq_eoi_gmfn */

@@ -7,6 +7,7 @@
  *             ffff82c0_00000000  image (text, data)                     1 GiB
  *             ffff82c1_00000000  windows: one per vCPU (GDT, LDT)       8 GiB
  *             ffff82c4_00000000  device memory (ioremap)               64 GiB
+ *                                its last 2 MiB: a page for each CPU (mm/io_page.h)
  *             ffff82e0_00000000  frame table                          128 GiB
  *   slot 262+ ffff8300_00000000  all RAM (direct map)                   5 TiB
  */
@@ -31,7 +32,8 @@
 #define IMAGE_START      LAYOUT(0xffff82c000000000) /* the image is linked at IMAGE_START + IMAGE_PADDR */
 #define WINDOW_START     LAYOUT(0xffff82c100000000)
 #define IOREMAP_START    LAYOUT(0xffff82c400000000)
-#define IOREMAP_END      LAYOUT(0xffff82d400000000)
+#define IOREMAP_END      LAYOUT(0xffff82d3ffe00000)
+#define IO_PAGES_START   LAYOUT(0xffff82d3ffe00000)
 #define FRAMETABLE_START LAYOUT(0xffff82e000000000)
 #define DIRECTMAP_START  LAYOUT(0xffff830000000000)
 #define DIRECTMAP_END    LAYOUT(0xffff880000000000)

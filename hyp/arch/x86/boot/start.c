@@ -16,6 +16,7 @@
 #include "cpu/smp.h"
 #include "entry.h"
 #include "mm/hyp_map.h"
+#include "mm/io_page.h"
 #include "mm/page.h"
 #include "platform/apic.h"
 #include "platform/irq.h"
@@ -112,6 +113,7 @@ INIT_TEXT NORETURN void boot_start(uint32_t magic, uint32_t information)
     memory_init();
     console_ring_grow();
 
+    io_page_init();
     platform_acpi_init();
     vga_init();
     softirq_init();

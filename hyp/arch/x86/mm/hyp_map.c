@@ -65,6 +65,14 @@ uint64_t *hyp_pte(uint64_t va)
     return walk(va, 1, false);
 }
 
+INIT_TEXT uint64_t *hyp_pte_make(uint64_t va)
+{
+    uint64_t *e = walk(va, 1, true);
+
+    assert(e);
+    return e;
+}
+
 static void unmap_locked(uint64_t va, uint64_t nr_frames)
 {
     for (uint64_t i = 0; i < nr_frames; i++) {

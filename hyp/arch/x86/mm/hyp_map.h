@@ -9,6 +9,8 @@
 void hyp_map_init(void);
 /* Boot: maps with the largest pages that fit; nothing may be mapped there. size: whole pages. */
 void hyp_map_boot(uint64_t va, uint64_t maddr, uint64_t size, uint64_t flags);
+/* Boot: the L1 entry of va, with the tables that lead to it. */
+uint64_t *hyp_pte_make(uint64_t va);
 /* Changes the attributes of 4 KiB pages that are mapped; flushes every CPU's TLB. */
 void hyp_protect(uint64_t va, uint64_t nr_frames, uint64_t flags);
 

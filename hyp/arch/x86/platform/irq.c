@@ -187,6 +187,20 @@ uint8_t irq_vector(unsigned int irq)
     return desc ? desc->vector : 0;
 }
 
+struct msi_entry *irq_msi(unsigned int irq)
+{
+    return irq >= nr_gsis && irq < nr_irqs ? descs[irq].msi : NULL;
+}
+
+void irq_msi_start(unsigned int irq)
+{
+    struct irq_desc *desc = &descs[irq];
+    unsigned long flags = spin_lock_irqsave(&desc->lock);
+
+    irq_line_route(desc, arch_cpu_id());
+    spin_unlock_irqrestore(&desc->lock, flags);
+}
+
 unsigned int irq_alloc_msi(struct msi_entry *msi)
 {
     for (unsigned int irq = nr_gsis; irq < nr_irqs; irq++) {

@@ -51,6 +51,8 @@ uint8_t irq_vector(unsigned int irq); /* 0: none yet, or no such irq */
 
 /* A message interrupt's number. IRQ_NONE: none left. */
 unsigned int irq_alloc_msi(struct msi_entry *msi) MUST_CHECK;
+void irq_msi_start(unsigned int irq); /* its message is written: it leads here, and to nobody yet */
+struct msi_entry *irq_msi(unsigned int irq); /* NULL: no message has this number */
 void irq_free_msi(unsigned int irq); /* nobody is bound to it */
 
 /*

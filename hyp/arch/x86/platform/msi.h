@@ -1,37 +1,47 @@
 /*
- * Message-signalled interrupts of PCI devices (MSI, MSI-X), programmed by the hypervisor on domain
- * 0's request.
+ * Interrupts that PCI devices send as messages: a capability with one message (MSI), or a table of
+ * them in the device's memory (MSI-X). The hypervisor writes them, on domain 0's request, and keeps
+ * them out of everybody's reach; whether the device sends any stays with its driver.
  */
 #ifndef X86_PLATFORM_MSI_H
 #define X86_PLATFORM_MSI_H
 
-#include <lodge/types.h>
 #include "platform/pci.h"
 
 struct msi_entry;
+struct pci_dev;
 
 /**
  * msi_setup - make one message interrupt of a device
- * @table_base: MSI-X: address of the table's BAR region (the table itself); 0: MSI
- * @entry:      MSI-X table index
- * Returns 0 with the irq number; -ENODEV unknown device or no such capability; -EINVAL bad index or
- * table; -EEXIST; -ENOSPC no irq; -ENOMEM.
+ * @is_x:  a table's, and which entry of it
+ * Returns 0 with the irq number; -ENODEV unknown device or no such capability; -EINVAL no such
+ * entry; -ENXIO the table is out of reach; -ENOSPC no irq; -ENOMEM. What had the same message before
+ * has lost it.
  */
-int msi_setup(struct pci_sbdf where, uint64_t table_base, unsigned int entry,
-              unsigned int *irq) MUST_CHECK;
+int msi_setup(struct pci_sbdf where, bool is_x, unsigned int entry, unsigned int *irq) MUST_CHECK;
 void msi_release(unsigned int irq);
-/* the device goes: its messages are not written any more, their irqs stay until released */
-void msi_forget(struct pci_sbdf where);
-/* writes every message of the device again; -ENODEV */
+/* writes every message of the device again, and switches it on: -ENODEV, -ENXIO */
 int msi_restore(struct pci_sbdf where) MUST_CHECK;
+/* PHYSDEVOP_prepare_msix, _release_msix: -ENODEV; -EBUSY not the other way round; -ENXIO */
+int msix_prepare(struct pci_sbdf where, bool prepared) MUST_CHECK;
 
 /* Called by irq.c under the descriptor's lock. */
 void msi_mask(struct msi_entry *m, bool masked);
 void msi_route(struct msi_entry *m, uint8_t vector, uint32_t apic_id);
+void msi_silence(struct msi_entry *m); /* it comes although it is masked */
+
+/* Called by pci_device.c; pci_lock held. */
+void msi_device_added(struct pci_dev *dev);
+void msi_device_removed(struct pci_dev *dev); /* perhaps frees it */
 
 /*
- * Is [reg, reg + bytes) of this device's configuration space part of a message address or its data?
+ * A guest writes to configuration space: true if that has been dealt with, be it that nothing was
+ * written. pci_lock held.
  */
-bool msi_owns_config(struct pci_sbdf where, unsigned int reg, unsigned int bytes);
+bool msi_guest_write(struct pci_dev *dev, unsigned int reg, unsigned int bytes, uint32_t value);
+/* The same for a register of pci_device_places(): writes it, and follows the tables. */
+void msix_guest_place(struct pci_dev *dev, unsigned int reg, unsigned int bytes, uint32_t value);
+/* A guest stores to a page with a table on it: what is beside the table it may write. */
+void msix_guest_store(uint64_t maddr, unsigned int bytes, uint64_t value);
 
 #endif

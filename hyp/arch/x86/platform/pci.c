@@ -6,45 +6,29 @@
 #include "platform/pci.h"
 
 #include <lodge/errno.h>
-#include <lodge/list.h>
 #include "boot/bootinfo.h"
-#include "core/domain.h"
 #include "core/lock.h"
-#include "core/log.h"
-#include "core/object.h"
 #include "cpu/insn.h"
 #include "mm/page.h"
 #include "platform/acpi.h"
-#include "platform/msi.h"
 
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA    0xcfc
 #define CF8_ENABLE     0x80000000U
-#define CF8_REG(a)     ((a) & 0xfc)
-#define CF8_DEVFN(a)   ((a) >> 8 & 0xff)
-#define CF8_BUS(a)     ((a) >> 16 & 0xff)
 
 #define LEGACY_REGS 256U
 #define ECAM_REGS   4096U
-#define BUS_BYTES   MIB(1)
 #define NR_BUSES    256U
 
 #define REG_STATUS    0x06
 #define STATUS_CAPS   0x10
 #define REG_CAPS      0x34
 #define CAPS_MAX      48 /* as many as fit 192 bytes: a longer list is a loop */
+#define EXTENDED_MAX  480 /* as many as fit the extended registers */
 #define VENDOR_NOBODY 0xffff
-
-struct pci_dev {
-    struct list link;
-    struct pci_sbdf where;
-};
 
 /* the port pair; taken with interrupts off */
 static struct spinlock config_lock = SPINLOCK_INIT(RANK_IOAPIC);
-/* devices; never together with another of its rank */
-static struct spinlock devices_lock = SPINLOCK_INIT(RANK_PIRQ);
-static struct list devices = LIST_INIT(devices);
 static char *windows[ACPI_MAX_MCFG][NR_BUSES]; /* mapped when first used */
 
 static uint32_t all_ones(unsigned int bytes)
@@ -98,8 +82,8 @@ static void data_write(uint32_t address, unsigned int offset, unsigned int bytes
  */
 static bool window_reserved(unsigned int i)
 {
-    uint64_t start = acpi.mcfg[i].base + acpi.mcfg[i].first_bus * BUS_BYTES;
-    uint64_t end = acpi.mcfg[i].base + (acpi.mcfg[i].last_bus + 1) * BUS_BYTES;
+    uint64_t start = acpi.mcfg[i].base + acpi.mcfg[i].first_bus * PCI_BUS_BYTES;
+    uint64_t end = acpi.mcfg[i].base + (acpi.mcfg[i].last_bus + 1) * PCI_BUS_BYTES;
 
     if (acpi.mcfg[i].reserved) {
         return true;
@@ -125,7 +109,7 @@ static volatile void *ecam(struct pci_sbdf where, unsigned int reg)
         window = __atomic_load_n(&windows[i][where.bus], __ATOMIC_ACQUIRE);
         if (!window) {
             /* Two CPUs may both map it: the second mapping stays unused. */
-            window = ioremap(acpi.mcfg[i].base + where.bus * BUS_BYTES, BUS_BYTES);
+            window = ioremap(acpi.mcfg[i].base + where.bus * PCI_BUS_BYTES, PCI_BUS_BYTES);
             __atomic_store_n(&windows[i][where.bus], window, __ATOMIC_RELEASE);
         }
         return window ? window + where.devfn * ECAM_REGS + reg : NULL;
@@ -135,7 +119,7 @@ static volatile void *ecam(struct pci_sbdf where, unsigned int reg)
 
 static uint32_t address_of(struct pci_sbdf where, unsigned int reg)
 {
-    return CF8_ENABLE | where.bus << 16 | where.devfn << 8 | CF8_REG(reg);
+    return CF8_ENABLE | where.bus << 16 | where.devfn << 8 | (reg & 0xfc);
 }
 
 uint32_t pci_cfg_read(struct pci_sbdf where, unsigned int reg, unsigned int bytes)
@@ -202,84 +186,36 @@ unsigned int pci_find_capability(struct pci_sbdf where, uint8_t id)
     return 0;
 }
 
-static struct pci_sbdf cf8_device(uint32_t cf8)
+unsigned int pci_find_extended(struct pci_sbdf where, uint16_t id)
 {
-    return (struct pci_sbdf){ .segment = 0, .bus = CF8_BUS(cf8), .devfn = CF8_DEVFN(cf8) };
-}
+    unsigned int at = LEGACY_REGS;
 
-uint32_t pci_guest_cfg_read(struct domain *d, uint32_t cf8, unsigned int offset, unsigned int bytes)
-{
-    if (d != dom0 || !(cf8 & CF8_ENABLE)) {
-        return all_ones(bytes);
-    }
-    return data_read(cf8, offset, bytes);
-}
+    for (unsigned int i = 0; i < EXTENDED_MAX && at >= LEGACY_REGS; i++) {
+        uint32_t header = pci_cfg_read(where, at, 4);
 
-void pci_guest_cfg_write(struct domain *d, uint32_t cf8, unsigned int offset, unsigned int bytes,
-                         uint32_t value)
-{
-    if (d != dom0 || !(cf8 & CF8_ENABLE) ||
-        msi_owns_config(cf8_device(cf8), CF8_REG(cf8) + offset, bytes)) {
-        return;
-    }
-    data_write(cf8, offset, bytes, value);
-}
-
-static struct pci_dev *find(struct pci_sbdf where)
-{
-    struct pci_dev *p;
-
-    assert_held(&devices_lock);
-    list_for_each(p, &devices, link) {
-        if (p->where.segment == where.segment && p->where.bus == where.bus &&
-            p->where.devfn == where.devfn) {
-            return p;
+        if (header == 0 || header == 0xffffffff) {
+            return 0;
         }
+        if ((header & 0xffff) == id) {
+            return at;
+        }
+        at = header >> 20 & ~3U;
     }
-    return NULL;
-}
-
-int pci_device_add(struct pci_sbdf where)
-{
-    struct pci_dev *fresh = object_alloc(sizeof(*fresh));
-
-    if (!fresh) {
-        return -ENOMEM;
-    }
-    fresh->where = where;
-    spin_lock(&devices_lock);
-    if (!find(where)) {
-        list_push_back(&devices, &fresh->link);
-        fresh = NULL;
-    }
-    spin_unlock(&devices_lock);
-    object_free(fresh);
     return 0;
 }
 
-int pci_device_remove(struct pci_sbdf where)
+bool pci_window_device(uint64_t mfn, struct pci_sbdf *where)
 {
-    struct pci_dev *p;
+    for (unsigned int i = 0; i < acpi.nr_mcfg; i++) {
+        uint64_t page = mfn - (acpi.mcfg[i].base >> PAGE_SHIFT); /* one for each function */
+        uint64_t bus = page >> 8;
 
-    msi_forget(where);
-    spin_lock(&devices_lock);
-    p = find(where);
-    if (p) {
-        list_remove(&p->link);
+        if (bus >= acpi.mcfg[i].first_bus && bus <= acpi.mcfg[i].last_bus) {
+            *where = (struct pci_sbdf){ acpi.mcfg[i].segment, bus, page & 0xff };
+            return true;
+        }
     }
-    spin_unlock(&devices_lock);
-    object_free(p);
-    return p ? 0 : -ENODEV;
-}
-
-bool pci_device_known(struct pci_sbdf where)
-{
-    bool known;
-
-    spin_lock(&devices_lock);
-    known = find(where) != NULL;
-    spin_unlock(&devices_lock);
-    return known;
+    return false;
 }
 
 int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t first_bus, uint8_t last_bus,

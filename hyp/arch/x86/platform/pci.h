@@ -1,6 +1,6 @@
 /*
- * PCI configuration space, and the devices that domain 0 has told of. Source: PCI Local Bus
- * Specification, "Configuration Space"; PCI Firmware Specification, "MCFG".
+ * PCI configuration space. Source: PCI Local Bus Specification, "Configuration Space"; PCI Express
+ * Base Specification, "PCI Express Extended Capabilities"; PCI Firmware Specification, "MCFG".
  */
 #ifndef X86_PLATFORM_PCI_H
 #define X86_PLATFORM_PCI_H
@@ -14,26 +14,36 @@ struct pci_sbdf {
     uint8_t bus, devfn;
 };
 
+static inline bool pci_same(struct pci_sbdf a, struct pci_sbdf b)
+{
+    return a.segment == b.segment && a.bus == b.bus && a.devfn == b.devfn;
+}
+
+#define PCI_BUS_BYTES MIB(1) /* of a memory window */
+
 /* bytes: 1, 2 or 4, reg aligned to it. Unreachable: reads give all ones, writes nothing. */
 uint32_t pci_cfg_read(struct pci_sbdf where, unsigned int reg, unsigned int bytes);
 void pci_cfg_write(struct pci_sbdf where, unsigned int reg, unsigned int bytes, uint32_t value);
-unsigned int pci_find_capability(struct pci_sbdf where, uint8_t id); /* offset; 0: none */
+/* Offset of a capability; 0: none. */
+unsigned int pci_find_capability(struct pci_sbdf where, uint8_t id);
+unsigned int pci_find_extended(struct pci_sbdf where, uint16_t id);
+
+/* Is this frame in a memory window, and whose registers are there? */
+bool pci_window_device(uint64_t mfn, struct pci_sbdf *where);
+/* PHYSDEVOP_pci_mmcfg_reserved: 0, -ENODEV, -EIO. */
+int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t first_bus, uint8_t last_bus,
+                       bool reserved) MUST_CHECK;
 
 /*
- * A guest's access to 0xcfc + offset with what it last wrote to 0xcf8. The hardware domain
- * configures devices itself, but for the message addresses of interrupts, which are the
- * hypervisor's (msi.h). Everybody else sees no device.
+ * A guest's own accesses: pci_guest.c. Only the hardware domain sees devices, and configures them
+ * itself, but for what is the hypervisor's: the messages of their interrupts. The pair _port_ is
+ * of 0xcfc + offset, with cf8 what was last written to 0xcf8.
  */
-uint32_t pci_guest_cfg_read(struct domain *d, uint32_t cf8, unsigned int offset,
-                            unsigned int bytes);
-void pci_guest_cfg_write(struct domain *d, uint32_t cf8, unsigned int offset, unsigned int bytes,
-                         uint32_t value);
-
-/* PHYSDEVOP_pci_device_add and _remove, pci_mmcfg_reserved. */
-int pci_device_add(struct pci_sbdf where) MUST_CHECK;    /* 0 (also when known), -ENOMEM */
-int pci_device_remove(struct pci_sbdf where) MUST_CHECK; /* 0, -ENODEV */
-bool pci_device_known(struct pci_sbdf where);
-int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t first_bus, uint8_t last_bus,
-                       bool reserved) MUST_CHECK; /* 0, -ENODEV, -EIO */
+void pci_guest_write(struct domain *d, struct pci_sbdf where, unsigned int reg, unsigned int bytes,
+                     uint32_t value);
+uint32_t pci_guest_port_read(struct domain *d, uint32_t cf8, unsigned int offset,
+                             unsigned int bytes);
+void pci_guest_port_write(struct domain *d, uint32_t cf8, unsigned int offset, unsigned int bytes,
+                          uint32_t value);
 
 #endif

@@ -11,6 +11,8 @@
 #include "cpu/smp.h"
 #include "platform/acpi.h"
 #include "platform/irq.h"
+#include "platform/mmio.h"
+#include "platform/pci.h"
 #include "platform/pirq.h"
 #include "platform/platform.h"
 #include "platform/serial.h"
@@ -58,9 +60,9 @@ static int deny_bytes(struct rangeset *iomem, uint64_t start, uint64_t end)
     return rangeset_remove(iomem, start >> PAGE_SHIFT, ROUND_UP(end, PAGE_SIZE) >> PAGE_SHIFT);
 }
 
-static int allow_bytes(struct rangeset *iomem, uint64_t start, uint64_t end)
+static int protect_bytes(uint64_t start, uint64_t size)
 {
-    return rangeset_add(iomem, start >> PAGE_SHIFT, ROUND_UP(end, PAGE_SIZE) >> PAGE_SHIFT);
+    return mmio_protect(start >> PAGE_SHIFT, ROUND_UP(start + size, PAGE_SIZE) >> PAGE_SHIFT);
 }
 
 static int deny_iomem(struct rangeset *iomem)
@@ -83,18 +85,22 @@ static int deny_iomem(struct rangeset *iomem)
 }
 
 /* Reading is harmless and drivers do it; writing would reroute interrupts or stop the clock. */
-static int restrict_iomem(struct rangeset *read_only)
+static int protect_iomem(void)
 {
     int rc = 0;
 
     for (unsigned int i = 0; i < acpi.nr_ioapics && !rc; i++) {
-        rc = allow_bytes(read_only, acpi.ioapics[i].base, acpi.ioapics[i].base + PAGE_SIZE);
+        rc = protect_bytes(acpi.ioapics[i].base, PAGE_SIZE);
     }
     if (acpi.hpet_base && !rc) {
-        rc = allow_bytes(read_only, acpi.hpet_base, acpi.hpet_base + PAGE_SIZE);
+        rc = protect_bytes(acpi.hpet_base, PAGE_SIZE);
+    }
+    for (unsigned int i = 0; i < acpi.nr_mcfg && !rc; i++) { /* mmio_guest_write() lets through */
+        rc = protect_bytes(acpi.mcfg[i].base + acpi.mcfg[i].first_bus * PCI_BUS_BYTES,
+                           (acpi.mcfg[i].last_bus - acpi.mcfg[i].first_bus + 1) * PCI_BUS_BYTES);
     }
     if (smp_trampoline_maddr() && !rc) { /* amid the BIOS data that kernels scan */
-        rc = allow_bytes(read_only, smp_trampoline_maddr(), smp_trampoline_maddr() + PAGE_SIZE);
+        rc = protect_bytes(smp_trampoline_maddr(), PAGE_SIZE);
     }
     return rc;
 }
@@ -106,16 +112,15 @@ int platform_dom0_permissions(struct domain *d)
     platform_permissions_free(d);
     d->arch.ports = rangeset_new(&memory);
     d->arch.iomem = rangeset_new(&memory);
-    d->arch.iomem_ro = rangeset_new(&memory);
     d->arch.irqs = rangeset_new(&memory);
-    if (!d->arch.ports || !d->arch.iomem || !d->arch.iomem_ro || !d->arch.irqs) {
+    if (!d->arch.ports || !d->arch.iomem || !d->arch.irqs) {
         return -ENOMEM;
     }
     rc = rangeset_add(d->arch.ports, 0, NR_PORTS);
     rc = rc ? rc : deny_ports(d->arch.ports);
     rc = rc ? rc : rangeset_add(d->arch.iomem, 0, 1ULL << (cpu_host.address_bits - PAGE_SHIFT));
     rc = rc ? rc : deny_iomem(d->arch.iomem);
-    rc = rc ? rc : restrict_iomem(d->arch.iomem_ro);
+    rc = rc ? rc : protect_iomem();
     if (nr_gsis > 1) {
         /* a line of the hypervisor's own refuses to be bound */
         rc = rc ? rc : rangeset_add(d->arch.irqs, 1, nr_gsis);
@@ -129,7 +134,6 @@ void platform_permissions_free(struct domain *d)
     pirq_domain_fini(d);
     rangeset_free(d->arch.ports);
     rangeset_free(d->arch.iomem);
-    rangeset_free(d->arch.iomem_ro);
     rangeset_free(d->arch.irqs);
-    d->arch.ports = d->arch.iomem = d->arch.iomem_ro = d->arch.irqs = NULL;
+    d->arch.ports = d->arch.iomem = d->arch.irqs = NULL;
 }

@@ -10,13 +10,14 @@
 #include "platform/ioapic.h"
 #include "platform/irq.h"
 #include "platform/msi.h"
-#include "platform/pci.h"
+#include "platform/pci_device.h"
 #include "platform/pirq.h"
 #include <xen/physdev.h>
 
 #define NR_PORTS       65536U
 #define IO_BITMAP_SIZE (NR_PORTS / 8)
 #define MAX_IOPL       3U
+#define MAX_MULTI_MSI  32 /* as many as the capability can count */
 
 static long op_irq_status_query(struct vcpu *caller, void *arg)
 {
@@ -130,20 +131,14 @@ static long map_gsi(struct domain *d, struct physdev_map_pirq *req)
     return pirq_map_gsi(d, req->index, &req->pirq);
 }
 
-/*
- * The device must be known (PHYSDEVOP_pci_device_add). index names an irq only to Xen before 3.4:
- * anything but -1 is refused.
- */
+/* The device must be known (PHYSDEVOP_pci_device_add). */
 static long map_msi(struct domain *d, struct physdev_map_pirq *req, uint16_t segment)
 {
     struct pci_sbdf where = { .segment = segment, .bus = req->bus, .devfn = req->devfn };
     unsigned int irq;
     int rc;
 
-    if (req->index != -1 || req->entry_nr < 0) {
-        return -EINVAL;
-    }
-    rc = msi_setup(where, req->table_base, req->entry_nr, &irq);
+    rc = msi_setup(where, req->table_base != 0, req->entry_nr, &irq);
     if (rc) {
         return rc;
     }
@@ -151,7 +146,32 @@ static long map_msi(struct domain *d, struct physdev_map_pirq *req, uint16_t seg
     if (rc) {
         msi_release(irq);
     }
-    return rc;
+    return MIN(rc, 0); /* a number that means another interrupt keeps it, without an error */
+}
+
+/*
+ * Messages that a device counts up from one: vectors would have to lie in a row on one CPU, and could
+ * not be moved apart. Xen gives more than one only where an IOMMU translates them; drivers then ask
+ * for one.
+ */
+static long map_multi_msi(struct domain *d, struct physdev_map_pirq *req)
+{
+    if (req->table_base) {
+        return -EINVAL;
+    }
+    if (req->entry_nr <= 0 || req->entry_nr > MAX_MULTI_MSI) {
+        return -EDOM;
+    }
+    if (req->entry_nr != 1) {
+        return -EOPNOTSUPP;
+    }
+    return map_msi(d, req, (uint32_t)req->bus >> 16);
+}
+
+/* index names an irq only to Xen before 3.4: anything but -1 is refused. */
+static long map_one_msi(struct domain *d, struct physdev_map_pirq *req, uint16_t segment)
+{
+    return req->index == -1 ? map_msi(d, req, segment) : -EINVAL;
 }
 
 static long op_map_pirq(struct vcpu *caller, void *arg)
@@ -173,14 +193,14 @@ static long op_map_pirq(struct vcpu *caller, void *arg)
         rc = map_gsi(d, req);
         break;
     case MAP_PIRQ_TYPE_MSI:
-        rc = map_msi(d, req, 0);
+        rc = map_one_msi(d, req, 0);
         break;
     case MAP_PIRQ_TYPE_MSI_SEG:
         req->type = MAP_PIRQ_TYPE_MSI;
-        rc = map_msi(d, req, (uint32_t)req->bus >> 16);
+        rc = map_one_msi(d, req, (uint32_t)req->bus >> 16);
         break;
     case MAP_PIRQ_TYPE_MULTI_MSI:
-        rc = -EOPNOTSUPP; /* drivers then ask for one message */
+        rc = map_multi_msi(d, req);
         break;
     default:
         rc = -EINVAL;
@@ -244,11 +264,11 @@ static long op_get_free_pirq(struct vcpu *caller, void *arg)
     return pirq_reserve(caller->domain, req->type == MAP_PIRQ_TYPE_GSI, &req->pirq);
 }
 
-static long device_add(struct vcpu *caller, uint16_t segment, uint8_t bus, uint8_t devfn)
+static long device_add(struct vcpu *caller, struct pci_sbdf where, const struct pci_sbdf *physical)
 {
     int rc = privilege_machine(caller);
 
-    return rc ? rc : pci_device_add((struct pci_sbdf){ segment, bus, devfn });
+    return rc ? rc : pci_device_add(where, physical);
 }
 
 static long device_remove(struct vcpu *caller, uint16_t segment, uint8_t bus, uint8_t devfn)
@@ -269,7 +289,7 @@ static long op_manage_pci_add(struct vcpu *caller, void *arg)
 {
     const struct physdev_manage_pci *req = arg;
 
-    return device_add(caller, 0, req->bus, req->devfn);
+    return device_add(caller, (struct pci_sbdf){ 0, req->bus, req->devfn }, NULL);
 }
 
 static long op_manage_pci_remove(struct vcpu *caller, void *arg)
@@ -282,18 +302,23 @@ static long op_manage_pci_remove(struct vcpu *caller, void *arg)
 static long op_manage_pci_add_ext(struct vcpu *caller, void *arg)
 {
     const struct physdev_manage_pci_ext *req = arg;
+    struct pci_sbdf physical = { 0, req->physfn.bus, req->physfn.devfn };
 
     if (!privilege_machine(caller) && (req->is_extfn > 1 || req->is_virtfn > 1)) {
         return -EINVAL;
     }
-    return device_add(caller, 0, req->bus, req->devfn);
+    return device_add(caller, (struct pci_sbdf){ 0, req->bus, req->devfn },
+                      req->is_virtfn ? &physical : NULL);
 }
 
+/* The node that may stand behind the structure is of no use: all memory counts as one node. */
 static long op_pci_device_add(struct vcpu *caller, void *arg)
 {
     const struct physdev_pci_device_add *req = arg;
+    struct pci_sbdf physical = { req->seg, req->physfn.bus, req->physfn.devfn };
 
-    return device_add(caller, req->seg, req->bus, req->devfn);
+    return device_add(caller, (struct pci_sbdf){ req->seg, req->bus, req->devfn },
+                      req->flags & XEN_PCI_DEV_VIRTFN ? &physical : NULL);
 }
 
 static long op_pci_device_remove(struct vcpu *caller, void *arg)
@@ -318,25 +343,24 @@ static long op_restore_msi_ext(struct vcpu *caller, void *arg)
 }
 
 /*
- * That a device's regions will not move meanwhile: messages are placed anew for each request, so
- * there is nothing to note.
+ * A device is about to be another domain's, or no longer. Its table is out of every domain's reach
+ * anyway; what is left is to keep count.
  */
-static long msix_announced(struct vcpu *caller, const struct physdev_pci_device *req)
+static long prepare_msix(struct vcpu *caller, const struct physdev_pci_device *req, bool prepared)
 {
-    if (privilege_machine(caller)) {
-        return -EPERM;
-    }
-    return pci_device_known((struct pci_sbdf){ req->seg, req->bus, req->devfn }) ? 0 : -ENODEV;
+    int rc = privilege_machine(caller);
+
+    return rc ? rc : msix_prepare((struct pci_sbdf){ req->seg, req->bus, req->devfn }, prepared);
 }
 
 static long op_prepare_msix(struct vcpu *caller, void *arg)
 {
-    return msix_announced(caller, arg);
+    return prepare_msix(caller, arg, true);
 }
 
 static long op_release_msix(struct vcpu *caller, void *arg)
 {
-    return msix_announced(caller, arg);
+    return prepare_msix(caller, arg, false);
 }
 
 static long op_pci_mmcfg_reserved(struct vcpu *caller, void *arg)
@@ -345,6 +369,9 @@ static long op_pci_mmcfg_reserved(struct vcpu *caller, void *arg)
 
     if (privilege_machine(caller)) {
         return -EPERM;
+    }
+    if (req->flags & ~XEN_PCI_MMCFG_RESERVED) {
+        return -EINVAL;
     }
     return pci_mmcfg_reserved(req->address, req->segment, req->start_bus, req->end_bus,
                               req->flags & XEN_PCI_MMCFG_RESERVED);

@@ -94,17 +94,14 @@ static void eoi_map_update(struct domain *d, uint32_t pirq, bool needed)
 
 static int free_slot(const struct pirq_table *t, bool gsi)
 {
-    if (gsi) {
-        for (unsigned int i = GSI_ISA_END; i < nr_gsis; i++) {
-            if (t->slots[i].irq == IRQ_NONE && !t->slots[i].reserved) {
-                return i;
-            }
+    for (unsigned int i = GSI_ISA_END; gsi && i < nr_gsis; i++) {
+        if (t->slots[i].irq == IRQ_NONE && !t->slots[i].reserved) {
+            return i;
         }
-    } else {
-        for (unsigned int i = t->nr; i-- > nr_gsis;) {
-            if (t->slots[i].irq == IRQ_NONE && !t->slots[i].reserved) {
-                return i;
-            }
+    }
+    for (unsigned int i = t->nr; i-- > nr_gsis;) {
+        if (t->slots[i].irq == IRQ_NONE && !t->slots[i].reserved) {
+            return i;
         }
     }
     return -ENOSPC;
@@ -137,7 +134,7 @@ static int map_locked(struct pirq_table *t, unsigned int irq, int *pirq)
         t->slots[*pirq].reserved = false;
         __atomic_store_n(&t->slots[*pirq].irq, irq, __ATOMIC_RELEASE);
     }
-    return 0;
+    return t->slots[*pirq].irq != irq;
 }
 
 int pirq_map_irq(struct domain *d, unsigned int irq, int *pirq)
@@ -166,7 +163,7 @@ int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq)
     if (gsi && !rangeset_contains(d->arch.irqs, gsi, (uint64_t)gsi + 1)) {
         return -EPERM;
     }
-    return pirq_map_irq(d, gsi, pirq);
+    return MIN(pirq_map_irq(d, gsi, pirq), 0);
 }
 
 /* Takes a slot's irq away; the caller ends what hangs on it once the lock is released. */

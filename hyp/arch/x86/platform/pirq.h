@@ -23,7 +23,8 @@ void pirq_domain_fini(struct domain *d);
  * pirq; -ENOSPC no number free; -ENOMEM. Mapping again what is mapped is no error.
  */
 int pirq_map_gsi(struct domain *d, unsigned int gsi, int *pirq) MUST_CHECK;
-int pirq_map_irq(struct domain *d, unsigned int irq, int *pirq) MUST_CHECK; /* a message */
+/* The same for a message; 1: the number wanted means another interrupt, and goes on doing so. */
+int pirq_map_irq(struct domain *d, unsigned int irq, int *pirq) MUST_CHECK;
 /* -EINVAL nothing is mapped there */
 int pirq_unmap(struct domain *d, uint32_t pirq) MUST_CHECK;
 /* PHYSDEVOP_get_free_pirq: -ENOSPC, -ENOMEM */

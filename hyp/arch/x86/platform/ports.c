@@ -64,6 +64,11 @@ static bool modelled(const struct domain *d, unsigned int port)
                          port == RTC_INDEX || port == RTC_DATA);
 }
 
+static bool is_config(unsigned int port)
+{
+    return port >= PCI_DATA && port < PCI_DATA_END;
+}
+
 static uint8_t byte_read(struct domain *d, unsigned int port)
 {
     if (port >= NR_PORTS) {
@@ -97,11 +102,19 @@ static void byte_write(struct domain *d, unsigned int port, uint8_t value)
 static bool any_special(const struct domain *d, unsigned int port, unsigned int bytes)
 {
     for (unsigned int i = 0; i < bytes; i++) {
-        if (modelled(d, port + i) || port + i == RESET_PORT) {
+        if (modelled(d, port + i) || port + i == RESET_PORT || is_config(port + i)) {
             return true;
         }
     }
     return false;
+}
+
+/* How many of the `left` bytes of an access go to `port` at once: one, but to configuration space. */
+static unsigned int part_of(unsigned int port, unsigned int left)
+{
+    unsigned int n = is_config(port) ? MIN(PCI_DATA_END - port, left) : 1;
+
+    return n == 3 ? 2 : n;
 }
 
 uint32_t guest_io_read(struct vcpu *v, unsigned int port, unsigned int bytes)
@@ -112,14 +125,15 @@ uint32_t guest_io_read(struct vcpu *v, unsigned int port, unsigned int bytes)
     if (port == PCI_ADDRESS && bytes == 4) {
         return d->arch.cf8;
     }
-    if (port >= PCI_DATA && port + bytes <= PCI_DATA_END) {
-        return pci_guest_cfg_read(d, d->arch.cf8, port - PCI_DATA, bytes);
-    }
     if (!any_special(d, port, bytes)) {
         return ioport_allowed(d, port, bytes) ? raw_read(port, bytes) : all_ones(bytes);
     }
-    for (unsigned int i = 0; i < bytes; i++) {
-        value |= (uint32_t)byte_read(d, port + i) << 8 * i;
+    for (unsigned int i = 0, n; i < bytes; i += n) {
+        n = part_of(port + i, bytes - i);
+        value |= (is_config(port + i)
+                      ? pci_guest_port_read(d, d->arch.cf8, port + i - PCI_DATA, n)
+                      : byte_read(d, port + i))
+                 << 8 * i;
     }
     return value;
 }
@@ -130,15 +144,18 @@ void guest_io_write(struct vcpu *v, unsigned int port, unsigned int bytes, uint3
 
     if (port == PCI_ADDRESS && bytes == 4) {
         d->arch.cf8 = value;
-    } else if (port >= PCI_DATA && port + bytes <= PCI_DATA_END) {
-        pci_guest_cfg_write(d, d->arch.cf8, port - PCI_DATA, bytes, value);
     } else if (!any_special(d, port, bytes)) {
         if (ioport_allowed(d, port, bytes)) {
             raw_write(port, bytes, value);
         }
     } else {
-        for (unsigned int i = 0; i < bytes; i++) {
-            byte_write(d, port + i, value >> 8 * i);
+        for (unsigned int i = 0, n; i < bytes; i += n) {
+            n = part_of(port + i, bytes - i);
+            if (is_config(port + i)) {
+                pci_guest_port_write(d, d->arch.cf8, port + i - PCI_DATA, n, value >> 8 * i);
+            } else {
+                byte_write(d, port + i, value >> 8 * i);
+            }
         }
     }
 }

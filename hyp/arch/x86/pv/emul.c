@@ -174,3 +174,41 @@ void emul_done(struct cpu_user_regs *regs, const struct x86_insn *insn)
     regs->rflags &= ~RFLAGS_RF;
     regs->entry_vector = 0;
 }
+
+bool emul_rmw_compute(const struct cpu_user_regs *regs, const struct x86_insn *insn, uint64_t old, struct x86_rmw *w)
+{
+    const uint64_t gprs[X86_NR_REGS] = {
+        regs->rax, regs->rcx, regs->rdx, regs->rbx, regs->rsp, regs->rbp, regs->rsi, regs->rdi,
+        regs->r8,  regs->r9,  regs->r10, regs->r11, regs->r12, regs->r13, regs->r14, regs->r15,
+    };
+
+    return x86_rmw_compute(insn, gprs, regs->rflags, old, w);
+}
+
+bool emul_rmw_names(struct cpu_user_regs *regs, const struct x86_insn *insn, uint64_t va)
+{
+    switch (x86_rmw_place(insn)) {
+    case X86_RMW_MODRM:
+        return emul_address(regs, insn) == va;
+    case X86_RMW_RDI:
+        return regs->rdi == va;
+    case X86_RMW_BELOW_RSP:
+        return regs->rsp - x86_rmw_size(insn) == va;
+    default:
+        return false;
+    }
+}
+
+void emul_rmw_apply(struct cpu_user_regs *regs, const struct x86_insn *insn, const struct x86_rmw *w)
+{
+    uint64_t rip = regs->rip;
+
+    regs->rflags = w->rflags;
+    for (unsigned int i = 0; i < w->nr_regs; i++) {
+        *emul_reg(regs, w->regs[i].number) = w->regs[i].value;
+    }
+    emul_done(regs, insn);
+    if (w->again) {
+        regs->rip = rip;
+    }
+}

@@ -5,7 +5,6 @@
  * not they asked for it by VMASST_TYPE_writable_pagetables (public/xen.h).
  */
 #include <lodge/errno.h>
-#include <lodge/x86_rmw.h>
 #include "core/guest.h"
 #include "core/log.h"
 #include "cpu/msr.h"
@@ -21,46 +20,6 @@
 static uint64_t size_mask(unsigned int bytes)
 {
     return bytes == 8 ? ~0ULL : (1ULL << (8 * bytes)) - 1;
-}
-
-static bool compute(const struct cpu_user_regs *regs, const struct x86_insn *insn, uint64_t old,
-                    struct x86_rmw *w)
-{
-    const uint64_t gprs[X86_NR_REGS] = {
-        regs->rax, regs->rcx, regs->rdx, regs->rbx, regs->rsp, regs->rbp, regs->rsi, regs->rdi,
-        regs->r8,  regs->r9,  regs->r10, regs->r11, regs->r12, regs->r13, regs->r14, regs->r15,
-    };
-
-    return x86_rmw_compute(insn, gprs, regs->rflags, old, w);
-}
-
-/* Is va what the operand names? Another vCPU may have changed the code since it faulted. */
-static bool names(struct cpu_user_regs *regs, const struct x86_insn *insn, uint64_t va)
-{
-    switch (x86_rmw_place(insn)) {
-    case X86_RMW_MODRM:
-        return emul_address(regs, insn) == va;
-    case X86_RMW_RDI:
-        return regs->rdi == va;
-    case X86_RMW_BELOW_RSP:
-        return regs->rsp - x86_rmw_size(insn) == va;
-    default:
-        return false;
-    }
-}
-
-static void apply(struct cpu_user_regs *regs, const struct x86_insn *insn, const struct x86_rmw *w)
-{
-    uint64_t rip = regs->rip;
-
-    regs->rflags = w->rflags;
-    for (unsigned int i = 0; i < w->nr_regs; i++) {
-        *emul_reg(regs, w->regs[i].number) = w->regs[i].value;
-    }
-    emul_done(regs, insn);
-    if (w->again) {
-        regs->rip = rip;
-    }
 }
 
 /*
@@ -230,13 +189,13 @@ static __attribute__((noinline)) bool full_emulate(struct vcpu *v, uint64_t va, 
     shift = (va & 7) * 8;
     bytes = x86_rmw_size(&insn);
     /* The access must lie inside one entry, and be the one that faulted. */
-    if (bytes * 8 + shift > 64 || !names(regs, &insn, va)) {
+    if (bytes * 8 + shift > 64 || !emul_rmw_names(regs, &insn, va)) {
         return false;
     }
     for (;;) {
         old =
             __atomic_load_n((uint64_t *)arch_map_frame(frame_mfn(table)) + index, __ATOMIC_RELAXED);
-        if (!compute(regs, &insn, old >> shift, &w)) {
+        if (!emul_rmw_compute(regs, &insn, old >> shift, &w)) {
             return false;
         }
         if (!w.stores) {
@@ -250,7 +209,7 @@ static __attribute__((noinline)) bool full_emulate(struct vcpu *v, uint64_t va, 
         }
     }
     if (!rc) {
-        apply(regs, &insn, &w);
+        emul_rmw_apply(regs, &insn, &w);
         return true;
     }
     log_guest_debug("write of %016lx to page-table entry %lx.%u refused (%d)", (unsigned long)entry,
@@ -264,8 +223,11 @@ bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs
     uint64_t pte;
     bool done;
 
-    if (!pt_read_l1e(v, va, &pte) || (pte & (PTE_P | PTE_RW)) != PTE_P || !frame_valid(pte_mfn(pte))) {
+    if (!pt_read_l1e(v, va, &pte) || (pte & (PTE_P | PTE_RW)) != PTE_P) {
         return false;
+    }
+    if (unlikely(frame_is_io(pte_mfn(pte)))) {
+        return pv_emulate_device_write(v, va, pte, regs);
     }
     table = frame_of(pte_mfn(pte));
     if (!frame_get(table, v->domain)) {

@@ -1,10 +1,9 @@
 /* References of page-table entries: pt_entry.h. Linear tables: an entry may name a table of its own level, read-only. */
 #include "pv/pt_entry.h"
 #include <lodge/errno.h>
-#include <lodge/rangeset.h>
 #include "core/log.h"
 #include "core/option.h"
-#include "platform/pci.h"
+#include "platform/mmio.h"
 #include "pv/mm_target.h"
 #include "pv/type.h"
 
@@ -18,12 +17,12 @@ OPTION_BOOL("pv-linear-pt", opt_linear_pt);
 static __attribute__((noinline)) int l1e_get_io(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
     uint64_t mfn = pte_mfn(*pte).n;
+    bool writable = *pte & PTE_RW;
 
     if (pg_owner == &dom_io) {
         pg_owner = current->domain; /* it is the caller's permission that counts */
     }
-    if (!rangeset_contains(pg_owner->arch.iomem, mfn, mfn + 1) ||
-        (pt_owner != pg_owner && !rangeset_contains(pt_owner->arch.iomem, mfn, mfn + 1))) {
+    if (mmio_map(pt_owner, pg_owner, mfn, &writable)) {
         if (mfn == PTE_ADDR >> PAGE_SHIFT) {
             return -EINVAL; /* the invalid frame, folded into an entry */
         }
@@ -31,7 +30,7 @@ static __attribute__((noinline)) int l1e_get_io(uint64_t *pte, struct domain *pt
                         pg_owner->id);
         return -EPERM;
     }
-    if (*pte & PTE_RW && rangeset_contains(pt_owner->arch.iomem_ro, mfn, mfn + 1)) {
+    if (!writable) {
         *pte &= ~PTE_RW;
     }
     switch (*pte & PTE_CACHE) { /* devices are not cached unless asked for by a type that says so */

@@ -31,9 +31,12 @@ bool pv_emulate_privileged(struct cpu_user_regs *regs) MUST_CHECK;
 bool pv_emulate_forced_cpuid(struct cpu_user_regs *regs) MUST_CHECK;
 /* `int n` that faulted: true if the instruction at rip is one and was delivered. */
 bool pv_emulate_int(struct cpu_user_regs *regs) MUST_CHECK;
-/* A guest kernel's write to its own L1 table, mapped read-only at va: true if validated and applied. emul_pt.c */
+/*
+ * A guest kernel's write to its own L1 table, mapped read-only at va: true if validated and applied. emul_pt.c
+ * To device memory that pte maps: true if made or dropped. emul_mmio.c
+ */
 bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs) MUST_CHECK;
-
+bool pv_emulate_device_write(struct vcpu *v, uint64_t va, uint64_t pte, struct cpu_user_regs *regs) MUST_CHECK;
 /* CPUID as the domain sees it; regs' eax and ecx in, eax..edx out. cpuid.c */
 void pv_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 /* MSRs: false = #GP. msr.c */
