@@ -186,6 +186,11 @@ static void raise_nic(uint32_t causes)
     mmio_write(nic_regs + NIC_ICS, causes);
 }
 
+static void raise_nic_first(void)
+{
+    raise_nic(NIC_CAUSE_RXQ0);
+}
+
 static void map_registers(void)
 {
     guest_need(mmio_map(EDU_PAGE, pci_bar(edu, 0), MMIO_DATA));
@@ -194,6 +199,35 @@ static void map_registers(void)
     nic_regs = mmio_at(NIC_PAGE);
     pci_write(edu, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_NO_INTX);
     pci_write(nic, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_NO_INTX);
+}
+
+/* One interrupt for each raise, while the port is moved from vCPU to vCPU. How many did not come. */
+static unsigned int lost_while_moved(evtchn_port_t port, void (*raise)(void))
+{
+    unsigned int lost = 0;
+
+    event_mask(port);
+    for (unsigned int i = 0; i < 300; i++) {
+        struct evtchn_bind_vcpu arg = { .port = port, .vcpu = i / 3 & 1 };
+        uint64_t end = clock_ns() + 500000000UL;
+
+        event_clear(port);
+        if (i & 1) {
+            raise(); /* and moved at once */
+        }
+        guest_need(xen_event_channel_op(EVTCHNOP_bind_vcpu, &arg));
+        if (!(i & 1)) {
+            raise();
+        }
+        while (!event_pending(port) && clock_ns() < end) {
+            (void)xen_sched_op(SCHEDOP_yield, NULL);
+        }
+        lost += !event_pending(port);
+    }
+    guest_need(xen_event_channel_op(EVTCHNOP_bind_vcpu, &(struct evtchn_bind_vcpu){ .port = port }));
+    event_clear(port);
+    event_unmask(port);
+    return lost;
 }
 
 /* What a capability holds while its message is in use, a dword at a time. */
@@ -239,6 +273,8 @@ static void check_msi_delivered(void)
         }
     }
     check(event_count[port], 99, "edu-99-interrupts");
+    check(lost_while_moved(port, raise_edu), 0, "edu-lost-while-moved");
+    event_count[port] = 99;
 
     /* The message is not ours. Xen minds only devices that can mask theirs. */
     check(cap_changes(edu, cap, PCI_MSI_ADDRESS, 4, 0xfee01000), false, "message-address-kept");
@@ -388,6 +424,8 @@ static void check_msix_delivered(void)
     raise_nic(NIC_CAUSE_RXQ1);
     check(came(ports[1], 1), true, "nic-second-interrupt");
     check(event_count[ports[0]], 1, "nic-only-the-second");
+    check(lost_while_moved(ports[0], raise_nic_first), 0, "nic-lost-while-moved");
+    event_count[ports[0]] = 1;
     check_table_guarded(bar);
     raise_nic(NIC_CAUSE_RXQ0);
     check(came(ports[0], 2), true, "nic-interrupt-after-attack");

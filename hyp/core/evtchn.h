@@ -51,6 +51,7 @@ void virq_forget_handler(const struct domain *d); /* it is dying: domain 0 handl
 /* Physical interrupts (arch calls). Any context. */
 void pirq_send(struct domain *d, uint32_t pirq); /* its port, if bound, becomes pending */
 evtchn_port_t pirq_port(const struct domain *d, uint32_t pirq); /* 0: unbound */
+struct vcpu *pirq_vcpu(const struct domain *d, uint32_t pirq); /* whom it notifies; NULL: unbound */
 bool pirq_unmasked(struct domain *d, uint32_t pirq); /* bound, and its port is not masked. No locks held */
 /*
  * Arch supplies; called without locks, so that they may take RANK_PIRQ. While pirq_arch_bind runs

@@ -47,6 +47,13 @@ evtchn_port_t pirq_port(const struct domain *d, uint32_t pirq)
     return slot ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : EVTCHN_NO_PORT;
 }
 
+struct vcpu *pirq_vcpu(const struct domain *d, uint32_t pirq)
+{
+    evtchn_port_t port = pirq_port(d, pirq);
+
+    return port != EVTCHN_NO_PORT ? evtchn_vcpu(d, evtchn_of(d, port)) : NULL;
+}
+
 bool pirq_unmasked(struct domain *d, uint32_t pirq)
 {
     evtchn_port_t port;

@@ -57,16 +57,63 @@ void irq_line_mask(struct irq_desc *desc, bool masked)
     }
 }
 
+void irq_line_silence(struct irq_desc *desc)
+{
+    irq_line_mask(desc, true);
+    if (desc->msi) {
+        msi_silence(desc->msi);
+    }
+}
+
+/*
+ * It was on its way when the line was masked, or belongs to a device that knows no mask. The line
+ * is quiet until somebody binds it.
+ */
+void irq_unwanted(struct irq_desc *desc)
+{
+    assert_held(&desc->lock);
+    irq_line_silence(desc);
+    if (!desc->unwanted) {
+        desc->unwanted = true;
+        log_info("irq %u came on CPU %u, and nobody is bound to it: masked", irq_desc_number(desc),
+                 arch_cpu_id());
+    }
+}
+
+unsigned int irq_reachable_cpu(unsigned int cpu)
+{
+    return apic_id_of(cpu) < DEST_LIMIT && cpumap_test(&cpus_online, cpu)
+               ? cpu
+               : cpumap_next(&cpus_online, 0);
+}
+
 void irq_line_route(struct irq_desc *desc, unsigned int cpu)
 {
-    if (apic_id_of(cpu) >= DEST_LIMIT) {
-        cpu = 0;
+    desc->cpu = irq_reachable_cpu(cpu);
+    if (desc->msi) {
+        msi_route(desc->msi, desc->vector, apic_id_of(desc->cpu));
+    } else {
+        ioapic_route(irq_desc_number(desc), desc->vector, desc->level, desc->low,
+                     apic_id_of(desc->cpu));
     }
+}
+
+/*
+ * The vector is the same on all CPUs, so that nothing is lost: what was sent before arrives at the
+ * old CPU, what is sent after at the new one, and each word of a message or of an I/O APIC's entry
+ * is written at once.
+ */
+void irq_line_move(struct irq_desc *desc, unsigned int cpu)
+{
+    assert_held(&desc->lock);
     desc->cpu = cpu;
+    if (desc->owner == OWNER_NONE && !desc->msi) {
+        return; /* written when it is bound */
+    }
     if (desc->msi) {
         msi_route(desc->msi, desc->vector, apic_id_of(cpu));
     } else {
-        ioapic_route(irq_desc_number(desc), desc->vector, desc->level, desc->low, apic_id_of(cpu));
+        ioapic_set_dest(irq_desc_number(desc), apic_id_of(cpu));
     }
 }
 
@@ -210,7 +257,8 @@ unsigned int irq_alloc_msi(struct msi_entry *msi)
 
         if (!desc->msi) {
             desc->msi = msi;
-            desc->level = desc->stormy = false;
+            desc->level = desc->stormy = desc->unwanted = false;
+            desc->storms = 0;
             ok = irq_line_prepare(desc) == 0;
             if (!ok) {
                 desc->msi = NULL;
@@ -246,20 +294,13 @@ void irq_set_affinity(unsigned int irq, unsigned int cpu)
     struct irq_desc *desc = irq_desc_of(irq);
     unsigned long flags;
 
-    if (!desc || desc->cpu == cpu) {
+    if (!desc) {
         return;
     }
-    if (apic_id_of(cpu) >= DEST_LIMIT) {
-        cpu = 0;
-    }
     flags = spin_lock_irqsave(&desc->lock);
-    desc->cpu = cpu;
-    if (desc->owner != OWNER_NONE) {
-        if (desc->msi) {
-            msi_route(desc->msi, desc->vector, apic_id_of(cpu));
-        } else {
-            ioapic_set_dest(irq, apic_id_of(cpu));
-        }
+    cpu = irq_reachable_cpu(cpu);
+    if (desc->cpu != cpu) {
+        irq_line_move(desc, cpu);
     }
     spin_unlock_irqrestore(&desc->lock, flags);
 }
@@ -284,30 +325,45 @@ void irq_cpu_remove(unsigned int cpu)
 
 static void device_interrupt(struct irq_desc *desc)
 {
+    unsigned int owner;
+
     __atomic_fetch_add(&desc->in_handler, 1, __ATOMIC_ACQUIRE);
     desc->count++;
-    switch (__atomic_load_n(&desc->owner, __ATOMIC_ACQUIRE)) {
-    case OWNER_HYPERVISOR:
-        if (desc->level) {
-            desc->fn(desc->data);
-            apic_eoi();
-        } else {
-            apic_eoi();
-            desc->fn(desc->data);
-        }
-        break;
-    case OWNER_GUESTS:
-        irq_guest_deliver(desc);
-        break;
-    default:
-        /* It was on its way when the line was masked, or a device ignores its mask. */
+    owner = __atomic_load_n(&desc->owner, __ATOMIC_ACQUIRE);
+    if (unlikely(owner == OWNER_NONE)) {
         spin_lock(&desc->lock);
-        irq_line_mask(desc, true);
+        owner = desc->owner;
+        if (owner == OWNER_NONE) {
+            irq_unwanted(desc);
+            apic_eoi();
+        }
         spin_unlock(&desc->lock);
+    }
+    if (likely(owner == OWNER_GUESTS)) {
+        irq_guest_deliver(desc);
+    } else if (owner == OWNER_HYPERVISOR && desc->level) {
+        desc->fn(desc->data); /* silences the device first */
         apic_eoi();
-        break;
+    } else if (owner == OWNER_HYPERVISOR) {
+        apic_eoi();
+        desc->fn(desc->data);
     }
     __atomic_fetch_sub(&desc->in_handler, 1, __ATOMIC_RELEASE);
+}
+
+/* A message that was still on its way when its vector was given back; an 8259 that is silenced. */
+static void vector_spurious(uint8_t vector)
+{
+    static DECLARE_BITMAP(reported, NR_VECTORS);
+
+    this_cpu(spurious)++;
+    if (apic_in_service(vector)) {
+        apic_eoi();
+    }
+    if (vector >= VECTOR_DEV_FIRST && !bitmap_test(reported, vector)) {
+        bitmap_set(reported, vector);
+        log_info("vector %#x came on CPU %u, and is no interrupt's", vector, arch_cpu_id());
+    }
 }
 
 void irq_handle(struct cpu_user_regs *regs)
@@ -335,10 +391,7 @@ void irq_handle(struct cpu_user_regs *regs)
         device_interrupt(&descs[vector_irq[vector] - 1]);
         return;
     }
-    this_cpu(spurious)++;
-    if (apic_in_service(vector)) {
-        apic_eoi();
-    }
+    vector_spurious(vector);
 }
 
 void irq_vector_register(uint8_t vector, void (*fn)(struct cpu_user_regs *regs))
@@ -380,6 +433,9 @@ static void irq_dump(char key)
                        desc->msi ? "MSI" : "GSI", desc->vector, desc->cpu,
                        desc->level ? "level" : "edge", desc->low ? ",low" : "",
                        (unsigned long long)desc->count, desc->stormy ? " storm" : "");
+        if (desc->storms) {
+            console_printf(" (held back %u times)", desc->storms);
+        }
         for (unsigned int i = 0; i < desc->nr_guests; i++) {
             console_printf(" d%u/%u%s", desc->guests[i].d->id, desc->guests[i].pirq,
                            desc->guests[i].owes_eoi ? " owes EOI" : "");

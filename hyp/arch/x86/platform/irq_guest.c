@@ -1,7 +1,8 @@
 /*
  * Interrupt lines that belong to guests. Edge-triggered lines and messages are acknowledged at
  * once. A level-triggered line is masked, acknowledged, and stays masked until every guest that was
- * told has answered: between the two a guest that never answers costs its own device, not the CPU.
+ * told has answered: between the two a guest that never answers costs its own device, not the CPU,
+ * and those that share the line with it a millisecond.
  */
 #include "platform/irq_private.h"
 
@@ -11,34 +12,109 @@
 #include "core/domain.h"
 #include "core/evtchn.h"
 #include "core/log.h"
+#include "core/option.h"
 #include "core/timer.h"
 #include "platform/apic.h"
 
 #define STORM_WINDOW (10 * NS_PER_MS)
-#define STORM_LIMIT  10000
+#define MOVE_PAUSE   (10 * NS_PER_MS)
 
-static struct timer storm_timer;
+/* As many interrupts of a line in 10 ms are too many; 0: none are. */
+static unsigned int opt_irq_ratelimit = 10000;
+OPTION_UINT("irq_ratelimit", opt_irq_ratelimit);
 
-/* A line that was silenced for interrupting without pause gets another chance. */
+/* So long a guest may keep others waiting that share a level-triggered line with it. */
+#define ANSWER_LIMIT (1 * NS_PER_MS)
+
+static struct timer storm_timer, answer_timer;
+
+/* From a copy of desc->guests, made under the lock. What keeps their domains is desc->in_handler. */
+static void tell(const struct irq_guest *guests, unsigned int nr)
+{
+    for (unsigned int i = 0; i < nr; i++) {
+        pirq_send(guests[i].d, guests[i].pirq);
+    }
+}
+
+static void storm_end(struct irq_desc *desc)
+{
+    struct irq_guest told[IRQ_MAX_GUESTS];
+    unsigned long flags = spin_lock_irqsave(&desc->lock);
+    unsigned int nr = 0;
+
+    if (desc->stormy) {
+        desc->stormy = false;
+        desc->window_count = 0;
+        if (desc->owner != OWNER_NONE && !desc->nr_owing) {
+            irq_line_mask(desc, false);
+            nr = desc->nr_guests;
+            memcpy(told, desc->guests, sizeof(told));
+            __atomic_fetch_add(&desc->in_handler, 1, __ATOMIC_ACQUIRE);
+        }
+    }
+    spin_unlock_irqrestore(&desc->lock, flags);
+    if (nr) {
+        tell(told, nr);
+        __atomic_fetch_sub(&desc->in_handler, 1, __ATOMIC_RELEASE);
+    }
+}
+
+/*
+ * Lines that were silenced for interrupting without pause get another chance. What an edge
+ * announced meanwhile is lost to the I/O APIC, and to a device without mask bits: the drivers are
+ * told to look.
+ */
 static void storm_over(void *data)
 {
     (void)data;
     for (unsigned int irq = 0; irq < nr_irqs; irq++) {
         struct irq_desc *desc = irq_desc_of(irq);
-        unsigned long flags;
 
-        if (!desc) {
-            continue;
+        if (desc && desc->stormy) {
+            storm_end(desc);
         }
-        flags = spin_lock_irqsave(&desc->lock);
-        if (desc->stormy) {
-            desc->stormy = false;
-            desc->window_count = 0;
-            if (desc->owner != OWNER_NONE && !desc->nr_owing) {
-                irq_line_mask(desc, false);
-            }
+    }
+}
+
+static void eoi_locked(struct irq_desc *desc, struct irq_guest *g)
+{
+    if (g->owes_eoi) {
+        g->owes_eoi = false;
+        if (--desc->nr_owing == 0 && !desc->stormy) {
+            irq_line_mask(desc, false);
         }
-        spin_unlock_irqrestore(&desc->lock, flags);
+    }
+}
+
+/* A line that several guests share is not one guest's to keep masked. True: look again. */
+static bool answer_for_guests(struct irq_desc *desc, uint64_t now)
+{
+    unsigned long flags = spin_lock_irqsave(&desc->lock);
+    bool waits = desc->nr_guests > 1 && desc->nr_owing;
+
+    if (waits && now - desc->owing_since_ns >= ANSWER_LIMIT) {
+        for (unsigned int i = 0; i < desc->nr_guests; i++) {
+            eoi_locked(desc, &desc->guests[i]);
+        }
+        waits = false;
+    }
+    spin_unlock_irqrestore(&desc->lock, flags);
+    return waits;
+}
+
+static void answers_due(void *data)
+{
+    uint64_t now = arch_time_ns();
+    bool more = false;
+
+    (void)data;
+    for (unsigned int irq = 0; irq < nr_gsis; irq++) {
+        struct irq_desc *desc = irq_desc_of(irq);
+
+        more |= desc && desc->nr_owing && answer_for_guests(desc, now);
+    }
+    if (more) {
+        timer_set(&answer_timer, now + ANSWER_LIMIT);
     }
 }
 
@@ -50,13 +126,35 @@ static void storm_check(struct irq_desc *desc)
         desc->window_start_ns = now;
         desc->window_count = 0;
     }
-    if (++desc->window_count > STORM_LIMIT && !desc->stormy) {
-        desc->stormy = true;
-        irq_line_mask(desc, true);
-        log_print_guest(LOG_WARNING, domain_vcpu(desc->guests[0].d, 0),
-                        "irq %u: more than %u interrupts in 10 ms, held back",
-                        irq_desc_number(desc), STORM_LIMIT);
-        timer_set(&storm_timer, now + STORM_WINDOW);
+    if (!opt_irq_ratelimit || ++desc->window_count <= opt_irq_ratelimit || desc->stormy) {
+        return;
+    }
+    desc->stormy = true;
+    desc->storms++;
+    irq_line_silence(desc);
+    if (desc->storms == 1) { /* the debug key tells of more */
+        log_warning("irq %u (domain %u): more than %u interrupts in 10 ms, held back",
+                    irq_desc_number(desc), desc->guests[0].d->id, opt_irq_ratelimit);
+    }
+    timer_set(&storm_timer, now + STORM_WINDOW);
+}
+
+/*
+ * The interrupt goes to where the vCPU runs that is to hear of it. It is changed while it is being
+ * handled, and not with every step of a vCPU that wanders.
+ */
+static void follow_vcpu(struct irq_desc *desc)
+{
+    const struct vcpu *v = pirq_vcpu(desc->guests[0].d, desc->guests[0].pirq);
+    unsigned int cpu = v ? irq_reachable_cpu(__atomic_load_n(&v->cpu, __ATOMIC_RELAXED)) : desc->cpu;
+    uint64_t now;
+
+    if (unlikely(cpu != desc->cpu)) {
+        now = arch_time_ns();
+        if (now - desc->moved_ns > MOVE_PAUSE) {
+            desc->moved_ns = now;
+            irq_line_move(desc, cpu);
+        }
     }
 }
 
@@ -100,16 +198,6 @@ static struct irq_guest *guest_find(struct irq_desc *desc, const struct domain *
         }
     }
     return NULL;
-}
-
-static void eoi_locked(struct irq_desc *desc, struct irq_guest *g)
-{
-    if (g->owes_eoi) {
-        g->owes_eoi = false;
-        if (--desc->nr_owing == 0 && !desc->stormy) {
-            irq_line_mask(desc, false);
-        }
-    }
 }
 
 void irq_guest_unbind(unsigned int irq, struct domain *d)
@@ -178,6 +266,14 @@ void irq_guest_deliver(struct irq_desc *desc)
 
     spin_lock(&desc->lock);
     nr = desc->nr_guests;
+    if (unlikely(!nr)) { /* unbound since the caller looked */
+        if (desc->owner == OWNER_NONE) {
+            irq_unwanted(desc);
+        }
+        apic_eoi();
+        spin_unlock(&desc->lock);
+        return;
+    }
     memcpy(told, desc->guests, sizeof(told));
     if (desc->level) {
         irq_line_mask(desc, true);
@@ -187,19 +283,21 @@ void irq_guest_deliver(struct irq_desc *desc)
                 desc->nr_owing++;
             }
         }
+        desc->owing_since_ns = arch_time_ns();
+        if (nr > 1 && !timer_active(&answer_timer)) {
+            timer_set(&answer_timer, desc->owing_since_ns + ANSWER_LIMIT);
+        }
     }
+    follow_vcpu(desc);
     apic_eoi();
-    if (nr) {
-        storm_check(desc);
-    }
+    storm_check(desc);
     spin_unlock(&desc->lock);
 
-    for (unsigned int i = 0; i < nr; i++) {
-        pirq_send(told[i].d, told[i].pirq);
-    }
+    tell(told, nr);
 }
 
 void irq_guest_init(void)
 {
     timer_init(&storm_timer, storm_over, NULL, 0);
+    timer_init(&answer_timer, answers_due, NULL, 0);
 }
