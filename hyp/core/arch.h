@@ -46,6 +46,19 @@ struct cpu_topology {
 bool arch_cpu_topology(unsigned int cpu, struct cpu_topology *out); /* false: no such CPU */
 /* The machine in numbers that core does not know: speed, memory, what CPUs can. The rest is filled in. */
 void arch_physinfo(struct xen_sysctl_physinfo *info);
+/*
+ * A CPU that is off begins: it ends up in idle_loop(), after sched_cpu_start(). Waits for it.
+ * 0, -ENOMEM, -EIO: it does not.
+ */
+int arch_cpu_start(unsigned int cpu) MUST_CHECK;
+/*
+ * On a CPU about to go, interrupts off: device interrupts find another. False: some had come, or
+ * may yet; interrupts are to be on for a moment, then it is to be called again.
+ */
+bool arch_cpu_drain(void) MUST_CHECK;
+/* This CPU goes: sched_cpu_gone(), then it halts for good, or until arch_cpu_start(). */
+void arch_cpu_park(void);
+bool arch_cpu_parked(unsigned int cpu);
 
 /* vCPU and domain state; init returns 0 or -ENOMEM, fini copes with any stage of init. */
 int domain_arch_init(struct domain *d) MUST_CHECK;

@@ -45,7 +45,10 @@ static inline unsigned int cpumap_weight(const cpumap_t *m)
 #define cpumap_for_each(cpu, map)                                                                  \
     for (cpu = cpumap_next(map, 0); cpu < NR_CPUS; cpu = cpumap_next(map, cpu + 1))
 
-extern cpumap_t cpus_online; /* changed under RANK_CPU_HOTPLUG; CPUs that run the scheduler */
-extern unsigned int nr_cpus_online;
+/* CPUs that can be reached: they answer calls and forget translations when told to. Atomic. */
+extern cpumap_t cpus_online;
+/* Those of them that take vCPUs and device interrupts: all but one on its way out. Atomic. */
+extern cpumap_t cpus_active;
+extern unsigned int nr_cpus_online; /* atomic */
 
 #endif

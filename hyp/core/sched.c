@@ -18,7 +18,7 @@
 #include "core/sched_private.h"
 #include "core/softirq.h"
 
-cpumap_t cpus_online;
+cpumap_t cpus_online, cpus_active;
 unsigned int nr_cpus_online;
 struct vcpu *idle_vcpu[NR_CPUS];
 
@@ -56,7 +56,7 @@ struct sched_cpu *sched_lock(struct vcpu *v, unsigned long *flags)
 
 static bool may_run_on(const struct vcpu *v, unsigned int cpu)
 {
-    return cpumap_test(&v->sched.hard, cpu) && cpumap_test(&cpus_online, cpu);
+    return cpumap_test(&v->sched.hard, cpu) && cpumap_test(&cpus_active, cpu);
 }
 
 void sched_ask(unsigned int cpu)
@@ -116,7 +116,7 @@ static void vcpu_settle(struct vcpu *v, bool woken)
                 return;
             }
         } else if (!sv->detached || !may_run_on(v, cpu)) {
-            to = sched_vcpu_place(sv, cpu, &cpus_online, &cpus_idle);
+            to = sched_vcpu_place(sv, cpu, &cpus_active, &cpus_idle);
         }
         if (to != cpu) {
             send_to(s, v, to,
@@ -145,7 +145,7 @@ static bool steal(unsigned int thief)
 {
     unsigned int cpu;
 
-    cpumap_for_each(cpu, &cpus_online) {
+    cpumap_for_each(cpu, &cpus_active) {
         struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
         struct sched_vcpu *sv;
 
@@ -183,7 +183,7 @@ static void balance(struct sched_cpu *s)
     do {
         flags = spin_lock_irqsave(&s->lock);
         now_ns = arch_time_ns();
-        sv = sched_queue_offer(&s->q, queue_of, &cpus_online, &cpus_idle, now_ns, &to);
+        sv = sched_queue_offer(&s->q, queue_of, &cpus_active, &cpus_idle, now_ns, &to);
         to_idle = sv && cpumap_test(&cpus_idle, to);
         if (sv) {
             sched_queue_remove(&s->q, sv);
@@ -198,7 +198,7 @@ static void balance(struct sched_cpu *s)
     if (sv) {
         return;
     }
-    cpumap_for_each(cpu, &cpus_online) {
+    cpumap_for_each(cpu, &cpus_active) {
         struct sched_cpu *other = &per_cpu(sched_cpus, cpu);
 
         if (other != s && sched_queue_lags(&other->q, now_ns, time)) {
@@ -235,7 +235,7 @@ static struct vcpu *next_vcpu(struct sched_cpu *s, const struct vcpu *prev, uint
     *now_ns = arch_time_ns();
     sched_queue_account(&s->q, *now_ns);
     sv = sched_queue_pick(&s->q, ready, *now_ns, until_ns);
-    if (!sv && cpumap_test(&cpus_online, cpu)) {
+    if (!sv && cpumap_test(&cpus_active, cpu)) {
         /* First say so, then look: whoever queues a vCPU elsewhere from now on sees this CPU. */
         cpumap_set_atomic(&cpus_idle, cpu);
         spin_unlock(&s->lock);

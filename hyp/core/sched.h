@@ -37,8 +37,14 @@ void sched_init(void);
 int sched_cpu_init(unsigned int cpu) MUST_CHECK;
 /* on that CPU, as its idle vCPU: from now on it takes vCPUs */
 void sched_cpu_start(unsigned int cpu);
-/* moves everything away. -EBUSY: something pinned */
-int sched_cpu_remove(unsigned int cpu) MUST_CHECK;
+/*
+ * It takes no more vCPUs, and those that it has go elsewhere, the running one soon; whose hard
+ * affinity leaves no CPU then may run on all. -EADDRINUSE: some vCPU has SCHEDOP_pin_override in
+ * force; nothing has changed.
+ */
+int sched_cpu_leave(unsigned int cpu) MUST_CHECK;
+void sched_cpu_return(unsigned int cpu);                /* the opposite */
+void sched_cpu_gone(unsigned int cpu);                  /* idle for good: the opposite of _start */
 
 int sched_vcpu_init(struct vcpu *v, unsigned int cpu) MUST_CHECK;
 void sched_vcpu_fini(struct vcpu *v);
@@ -49,6 +55,7 @@ void vcpu_sleep_nosync(struct vcpu *v);                 /* it has become not run
 void vcpu_sleep_sync(struct vcpu *v);                   /* and wait until its context is saved */
 /* current: atomically unmask events and block unless one is pending */
 void vcpu_block(void);
+void sched_ask(unsigned int cpu);                       /* it chooses anew soon; no lock held */
 void vcpu_unblock(struct vcpu *v);                      /* an event came */
 void vcpu_yield(void);                                  /* current */
 /*

@@ -21,15 +21,16 @@ static void timer_fired(void *data)
 int sched_cpu_init(unsigned int cpu)
 {
     struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
-    int rc = 0;
 
-    if (!idle_vcpu[cpu]) {
-        spin_init(&s->lock, RANK_SCHED);
-        sched_queue_init(&s->q, cpu, opt_sched_ratelimit_us * NS_PER_US);
-        timer_init(&s->timer, timer_fired, NULL, cpu);
-        rc = vcpu_create(idle_domain, cpu, cpu, &idle_vcpu[cpu]);
+    if (idle_vcpu[cpu]) { /* it was here before: its timer went elsewhere when it left */
+        timer_stop(&s->timer);
+        timer_migrate(&s->timer, cpu);
+        return 0;
     }
-    return rc;
+    spin_init(&s->lock, RANK_SCHED);
+    sched_queue_init(&s->q, cpu, opt_sched_ratelimit_us * NS_PER_US);
+    timer_init(&s->timer, timer_fired, NULL, cpu);
+    return vcpu_create(idle_domain, cpu, cpu, &idle_vcpu[cpu]);
 }
 
 void sched_cpu_start(unsigned int cpu)
@@ -37,55 +38,76 @@ void sched_cpu_start(unsigned int cpu)
     idle_vcpu[cpu]->is_running = true;
     cpumap_set_atomic(&cpus_online, cpu);
     __atomic_fetch_add(&nr_cpus_online, 1, __ATOMIC_SEQ_CST);
-    softirq_raise(SOFTIRQ_SCHED); /* look for work */
+    sched_cpu_return(cpu);
 }
 
-/* All vCPUs leave CPUs that are not online any more; only_ask: could they? */
-static bool leave_offline_cpus(bool only_ask)
+/* Is any vCPU where it is because it asked to be, with SCHEDOP_pin_override? It cannot be moved. */
+static bool any_overridden(void)
 {
-    struct domain *d;
-    bool ok = true;
+    bool found = false;
 
-    domain_list_lock();
-    for (d = domain_first(); d && ok; d = d->next_in_list) {
+    for (struct domain *d = domain_first(); d && !found; d = d->next_in_list) {
         struct vcpu *v;
         unsigned int i;
 
         domain_for_each_vcpu(d, v, i) {
-            if (only_ask) {
-                cpumap_t usable;
+            found |= __atomic_load_n(&v->sched.pin_overridden, __ATOMIC_RELAXED);
+        }
+    }
+    return found;
+}
 
-                cpumap_and(&usable, &v->sched.hard, &cpus_online);
-                ok = ok && !cpumap_empty(&usable);
-            } else {
-                unsigned long flags;
-                struct sched_cpu *s = sched_lock(v, &flags);
+/* Off a CPU that is not active any more. Who was to run there and nowhere else may run everywhere. */
+static void vcpu_evict(struct vcpu *v)
+{
+    unsigned long flags;
+    struct sched_cpu *s = sched_lock(v, &flags);
 
-                sched_place_anew(s, v, flags);
-            }
+    if (!sched_affinity_usable(&v->sched.hard)) {
+        log_debug("d%uv%u: no CPU of its affinity is left, so it may run on any", v->domain->id,
+                  v->id);
+        memset(&v->sched.hard, 0xff, sizeof(v->sched.hard));
+    }
+    sched_place_anew(s, v, flags);
+}
+
+int sched_cpu_leave(unsigned int cpu)
+{
+    struct domain *d;
+    int rc = 0;
+
+    domain_list_lock();
+    /* First the map, then each vCPU under its lock: whoever comes later finds the CPU closed. */
+    cpumap_clear_atomic(&cpus_active, cpu);
+    cpumap_clear_atomic(&cpus_idle, cpu);
+    if (any_overridden()) {
+        cpumap_set_atomic(&cpus_active, cpu);
+        rc = -EADDRINUSE;
+    }
+    for (d = rc ? NULL : domain_first(); d; d = d->next_in_list) {
+        struct vcpu *v;
+        unsigned int i;
+
+        domain_for_each_vcpu(d, v, i) {
+            vcpu_evict(v);
         }
     }
     domain_list_unlock();
-    return ok;
+    sched_ask(cpu);
+    return rc;
 }
 
-int sched_cpu_remove(unsigned int cpu)
+void sched_cpu_gone(unsigned int cpu)
 {
-    struct sched_cpu *s = &per_cpu(sched_cpus, cpu);
-
-    assert(cpu != arch_cpu_id());
-    cpumap_clear_atomic(&cpus_online, cpu);
-    if (!leave_offline_cpus(true)) {
-        cpumap_set_atomic(&cpus_online, cpu);
-        return -EBUSY;
-    }
-    __atomic_fetch_sub(&nr_cpus_online, 1, __ATOMIC_SEQ_CST);
     cpumap_clear_atomic(&cpus_idle, cpu);
-    (void)leave_offline_cpus(false);
-    while (__atomic_load_n(&s->q.runner, __ATOMIC_ACQUIRE)) {
-        arch_cpu_relax();
-    }
-    return 0;
+    __atomic_fetch_sub(&nr_cpus_online, 1, __ATOMIC_SEQ_CST);
+    cpumap_clear_atomic(&cpus_online, cpu);
+}
+
+void sched_cpu_return(unsigned int cpu)
+{
+    cpumap_set_atomic(&cpus_active, cpu);
+    sched_ask(cpu); /* to look for work */
 }
 
 void sched_init(void)

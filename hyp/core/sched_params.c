@@ -1,21 +1,19 @@
 /* What the administrator may ask of the scheduler: affinity, weights and caps. */
 #include <lodge/errno.h>
+#include <lodge/string.h>
 #include "core/sched_private.h"
 
-/* NULL: as before. -EINVAL: no online CPU in hard; unchanged. */
+/* NULL: as before. -EINVAL: no active CPU in hard; unchanged. */
 static int affinity_change(struct vcpu *v, const cpumap_t *hard, const cpumap_t *soft)
 {
     unsigned long flags;
-    struct sched_cpu *s;
-    cpumap_t usable;
+    struct sched_cpu *s = sched_lock(v, &flags);
 
-    if (hard) {
-        cpumap_and(&usable, hard, &cpus_online);
-        if (cpumap_empty(&usable)) {
-            return -EINVAL;
-        }
+    /* Under the lock: a CPU that leaves looks at each vCPU's affinity under it too. */
+    if (hard && !sched_affinity_usable(hard)) {
+        sched_unlock(s, flags);
+        return -EINVAL;
     }
-    s = sched_lock(v, &flags);
     if (hard) {
         v->sched.hard = *hard;
     }
@@ -67,10 +65,15 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
         if (!v->sched.pin_overridden) {
             return -EINVAL;
         }
-        v->sched.pin_overridden = false;
-        return affinity_change(v, &v->sched.saved_hard, NULL);
+        __atomic_store_n(&v->sched.pin_overridden, false, __ATOMIC_SEQ_CST);
+        rc = affinity_change(v, &v->sched.saved_hard, NULL);
+        if (rc) { /* its CPUs have all gone meanwhile */
+            memset(&map, 0xff, sizeof(map));
+            rc = affinity_change(v, &map, NULL);
+        }
+        return rc;
     }
-    if (cpu >= (int)NR_CPUS || !cpumap_test(&cpus_online, (unsigned int)cpu)) {
+    if (cpu >= (int)arch_nr_cpus()) {
         return -EINVAL;
     }
     if (v->sched.pin_overridden) {
@@ -78,8 +81,12 @@ int vcpu_pin_override(struct vcpu *v, int cpu)
     }
     cpumap_set(&map, (unsigned int)cpu);
     v->sched.saved_hard = v->sched.hard;
+    /* First the flag: a CPU about to leave sees it, or this sees that the CPU is not active. */
+    __atomic_store_n(&v->sched.pin_overridden, true, __ATOMIC_SEQ_CST);
     rc = affinity_change(v, &map, NULL);
-    v->sched.pin_overridden = !rc;
+    if (rc) {
+        __atomic_store_n(&v->sched.pin_overridden, false, __ATOMIC_SEQ_CST);
+    }
     return rc;
 }
 

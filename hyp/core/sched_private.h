@@ -27,8 +27,14 @@ static inline void sched_unlock(struct sched_cpu *s, unsigned long flags)
 /* SOFTIRQ_SCHED. Interrupts on, no locks held; comes back only if the same vCPU goes on. */
 void schedule(void);
 
-/* Makes a CPU choose again soon; no lock of that CPU held. */
-void sched_ask(unsigned int cpu);
+/* Is a CPU in it that takes vCPUs? To be asked under the lock of a vCPU whose affinity it is. */
+static inline bool sched_affinity_usable(const cpumap_t *hard)
+{
+    cpumap_t usable;
+
+    cpumap_and(&usable, hard, &cpus_active);
+    return !cpumap_empty(&usable);
+}
 
 /*
  * Puts v where it may be, or is better placed, after its affinity or the CPUs have changed. s is

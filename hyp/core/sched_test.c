@@ -55,7 +55,7 @@ static int setup(void **state)
     host_set_current(idle_vcpu[0]);
     on[0] = current;
     for (unsigned int cpu = 1; cpu < CPUS; cpu++) {
-        assert_int_equal(timer_cpu_init(cpu), 0);
+        timer_cpu_start(cpu);
         assert_int_equal(sched_cpu_init(cpu), 0);
         on[cpu] = idle_vcpu[cpu];
         be_cpu(cpu);
@@ -276,36 +276,32 @@ TEST(a_cpu_that_leaves_gives_its_vcpus_away)
 {
     struct domain *d = guest(CPUS);
     cpumap_t map = only(3);
+    uint64_t before[CPUS];
 
     be_cpu(0);
     assert_int_equal(vcpu_set_hard_affinity(d->vcpus[0], &map), 0);
-    settle_cpus();
-    be_cpu(0);
-    assert_int_equal(sched_cpu_remove(3), -EBUSY);
-    assert_true(cpumap_test(&cpus_online, 3));
-    map.bits[0] = 0xf;
-    assert_int_equal(vcpu_set_hard_affinity(d->vcpus[0], &map), 0);
-    vcpu_pause_nosync(
-        d->vcpus[0]); /* sched_cpu_remove() waits for a runner, which this thread also plays */
-    vcpu_pause_nosync(d->vcpus[1]);
-    vcpu_pause_nosync(d->vcpus[2]);
-    vcpu_pause_nosync(d->vcpus[3]);
-    settle_cpus();
-    be_cpu(0);
-    assert_int_equal(sched_cpu_remove(3), 0);
-    assert_int_equal(nr_cpus_online, CPUS - 1);
-    for (unsigned int i = 0; i < CPUS; i++) {
-        vcpu_unpause(d->vcpus[i]);
+    for (unsigned int i = 0; i < 100 && !(runs(d->vcpus[0]) && on[3] == d->vcpus[0]); i++) {
+        advance(NS_PER_MS);
     }
-    for (unsigned int i = 0; i < 100; i++) {
+    assert_ptr_equal(on[3], d->vcpus[0]);
+    be_cpu(0);
+    assert_int_equal(sched_cpu_leave(3), 0);
+    assert_true(cpumap_test(&d->vcpus[0]->sched.hard, 0)); /* its affinity is broken */
+    assert_int_equal(vcpu_set_hard_affinity(d->vcpus[1], &map), -EINVAL);
+    settle_cpus();
+    assert_true(on[3]->is_idle);
+    for (unsigned int i = 0; i < CPUS; i++) {
+        before[i] = used_ns(d->vcpus[i]);
+    }
+    for (unsigned int i = 0; i < 200; i++) {
         advance(NS_PER_MS);
         assert_true(on[3]->is_idle);
     }
     for (unsigned int i = 0; i < CPUS; i++) {
-        assert_in_range(used_ns(d->vcpus[i]), 65 * NS_PER_MS, 85 * NS_PER_MS);
+        assert_in_range(used_ns(d->vcpus[i]) - before[i], 130 * NS_PER_MS, 170 * NS_PER_MS);
     }
     be_cpu(3);
-    sched_cpu_start(3);
+    sched_cpu_return(3);
     advance(NS_PER_MS);
     assert_false(on[3]->is_idle);
     end(d);
@@ -352,6 +348,7 @@ static void check(struct domain *d, uint64_t since)
         assert_int_equal(v->is_running, runs(v));
         assert_false(v->sched.detached && v->sched.queued);
         assert_true(!v->is_running || cpumap_test(&v->sched.hard, v->cpu));
+        assert_true(!vcpu_runnable(v) || cpumap_test(&cpus_active, v->cpu));
         vcpu_runstate_get(v, &rs);
         assert_int_equal(rs.time[0] + rs.time[1] + rs.time[2] + rs.time[3], arch_time_ns() - since);
         assert_int_equal(rs.state == RUNSTATE_running, v->is_running);
@@ -365,6 +362,16 @@ static cpumap_t random_map(unsigned int *seed)
     cpumap_t map = { { 1 + (unsigned int)rand_r(seed) % ((1U << CPUS) - 1) } };
 
     return map;
+}
+
+/* One CPU goes or comes back; one other at a time may want this, as in pcpu.c. */
+static void leave_or_return(void)
+{
+    if (cpumap_test(&cpus_active, CPUS - 1)) {
+        assert_int_equal(sched_cpu_leave(CPUS - 1), 0);
+    } else {
+        sched_cpu_return(CPUS - 1);
+    }
 }
 
 /* What a vCPU may do to itself on this CPU, and what may be done to any vCPU. */
@@ -386,7 +393,9 @@ static void do_anything(struct domain *d, unsigned int *seed)
         }
         break;
     case 3:
-        assert_int_equal(vcpu_set_hard_affinity(v, &map), 0);
+        if (vcpu_set_hard_affinity(v, &map)) {
+            assert_int_equal(map.bits[0], 1U << (CPUS - 1)); /* which is not active now */
+        }
         break;
     case 4:
         assert_int_equal(vcpu_set_soft_affinity(v, &map), 0);
@@ -414,11 +423,15 @@ TEST(no_sequence_loses_a_vcpu_or_a_nanosecond)
         for (unsigned int step = 0; step < 1000; step++) {
             be_cpu((unsigned int)rand_r(&state) % CPUS);
             do_anything(d, &state);
+            if (rand_r(&state) % 20 == 0) {
+                leave_or_return();
+            }
             if (rand_r(&state) % 2) {
                 advance((unsigned int)rand_r(&state) % (3 * NS_PER_MS));
                 check(d, since);
             }
         }
+        sched_cpu_return(CPUS - 1);
         end(d);
     }
 }
@@ -439,6 +452,9 @@ static void *play_cpu(void *arg)
         host_time_advance(NS_PER_US);
         softirq_raise(SOFTIRQ_TIMER);
         do_anything(shared_domain, &seed);
+        if (cpu == 0 && step % 50 == 0) {
+            leave_or_return();
+        }
         softirq_process();
     }
     __atomic_fetch_add(&finished, 1, __ATOMIC_SEQ_CST);
@@ -466,6 +482,7 @@ TEST(cpus_that_work_at_the_same_time_lose_no_vcpu)
         assert_int_equal(pthread_join(threads[cpu], NULL), 0);
     }
     host_set_current(on[arch_cpu_id()]);
+    sched_cpu_return(CPUS - 1);
     settle_cpus();
     for (unsigned int i = 0; i < shared_domain->max_vcpus; i++) {
         vcpu_unblock(shared_domain->vcpus[i]);

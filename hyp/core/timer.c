@@ -11,6 +11,7 @@ struct timer_cpu {
     struct spinlock lock;        /* RANK_TIMER */
     struct timer *root;          /* earliest of all */
     const struct timer *running; /* whose fn runs; only this CPU looks */
+    bool open;                   /* the CPU is there; under lock */
 };
 
 static DEFINE_PER_CPU(struct timer_cpu, timer_cpus);
@@ -193,6 +194,12 @@ void timer_set(struct timer *t, uint64_t expires_ns)
     unsigned long flags;
     struct timer_cpu *tc = timer_lock(t, &flags);
 
+    while (unlikely(!tc->open)) {
+        /* Its CPU has gone, so it is not queued. The last touch under this lock: now it is here. */
+        __atomic_store_n(&t->cpu, arch_cpu_id(), __ATOMIC_RELEASE);
+        spin_unlock_irqrestore(&tc->lock, flags);
+        tc = timer_lock(t, &flags);
+    }
     if (!t->dead) {
         heap_remove(tc, t);
         t->expires_ns = expires_ns;
@@ -210,32 +217,50 @@ void timer_stop(struct timer *t)
     spin_unlock_irqrestore(&tc->lock, flags);
 }
 
+/* Two CPUs' locks are taken in the order of their numbers. */
+static unsigned long pair_lock(unsigned int a, unsigned int b)
+{
+    unsigned long flags = spin_lock_irqsave(&per_cpu(timer_cpus, MIN(a, b)).lock);
+
+    spin_lock(&per_cpu(timer_cpus, MAX(a, b)).lock);
+    return flags;
+}
+
+static void pair_unlock(unsigned int a, unsigned int b, unsigned long flags)
+{
+    spin_unlock(&per_cpu(timer_cpus, MAX(a, b)).lock);
+    spin_unlock_irqrestore(&per_cpu(timer_cpus, MIN(a, b)).lock, flags);
+}
+
+/* Both locks held. */
+static void move(struct timer *t, unsigned int from, unsigned int to)
+{
+    bool queued = timer_active(t);
+
+    heap_remove(&per_cpu(timer_cpus, from), t);
+    __atomic_store_n(&t->cpu, to, __ATOMIC_RELAXED);
+    if (queued) {
+        timer_queue(&per_cpu(timer_cpus, to), t);
+    }
+}
+
 void timer_migrate(struct timer *t, unsigned int cpu)
 {
     for (;;) {
         unsigned int from = __atomic_load_n(&t->cpu, __ATOMIC_RELAXED);
-        struct timer_cpu *old = &per_cpu(timer_cpus, from), *new = &per_cpu(timer_cpus, cpu);
         unsigned long flags;
-        bool moved = false;
+        bool found;
 
         if (from == cpu) {
             return;
         }
-        flags = spin_lock_irqsave(from < cpu ? &old->lock : &new->lock);
-        spin_lock(from < cpu ? &new->lock : &old->lock);
-        if (t->cpu == from) {
-            bool queued = timer_active(t);
-
-            heap_remove(old, t);
-            __atomic_store_n(&t->cpu, cpu, __ATOMIC_RELAXED);
-            if (queued) {
-                timer_queue(new, t);
-            }
-            moved = true;
+        flags = pair_lock(from, cpu);
+        found = t->cpu == from;
+        if (found) {
+            move(t, from, cpu);
         }
-        spin_unlock(&old->lock);
-        spin_unlock_irqrestore(&new->lock, flags);
-        if (moved) {
+        pair_unlock(from, cpu, flags);
+        if (found) {
             return;
         }
     }
@@ -255,31 +280,38 @@ void timer_kill(struct timer *t)
     }
 }
 
-int timer_cpu_init(unsigned int cpu)
+void timer_cpu_start(unsigned int cpu)
 {
-    per_cpu(timer_cpus, cpu) = (struct timer_cpu){ .lock = SPINLOCK_INIT(RANK_TIMER) };
-    return 0;
+    struct timer_cpu *tc = &per_cpu(timer_cpus, cpu);
+    unsigned long flags = spin_lock_irqsave(&tc->lock);
+
+    tc->open = true;
+    spin_unlock_irqrestore(&tc->lock, flags);
 }
 
-void timer_cpu_migrate_all(unsigned int from)
+void timer_cpu_gone(unsigned int cpu)
 {
-    struct timer_cpu *tc = &per_cpu(timer_cpus, from);
+    struct timer_cpu *tc = &per_cpu(timer_cpus, cpu);
+    unsigned int here = arch_cpu_id();
+    bool more = true;
 
-    for (;;) {
-        unsigned long flags = spin_lock_irqsave(&tc->lock);
-        struct timer *t = tc->root;
+    while (more) { /* one by one: a heap may be large, and interrupts are off */
+        unsigned long flags = pair_lock(cpu, here);
 
-        spin_unlock_irqrestore(&tc->lock, flags);
-        if (!t) {
-            return;
+        tc->open = false;
+        if (tc->root) {
+            move(tc->root, cpu, here);
         }
-        /* nobody kills a timer of a CPU that is going offline meanwhile */
-        timer_migrate(t, arch_cpu_id());
+        more = tc->root != NULL;
+        pair_unlock(cpu, here, flags);
     }
 }
 
 void timer_module_init(void)
 {
+    for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
+        spin_init(&per_cpu(timer_cpus, cpu).lock, RANK_TIMER);
+    }
     softirq_register(SOFTIRQ_TIMER, timers_run);
 }
 

@@ -36,10 +36,13 @@ static inline bool timer_active(const struct timer *t)
 {
     return __atomic_load_n(&t->prev, __ATOMIC_RELAXED) != NULL;
 }
-int timer_cpu_init(unsigned int cpu) MUST_CHECK;     /* before any timer names this CPU; 0 */
-/* CPU gone offline: its timers move to this CPU */
-void timer_cpu_migrate_all(unsigned int from);
 void timer_module_init(void);                        /* boot CPU; registers the softirq */
+void timer_cpu_start(unsigned int cpu);              /* from now on it may have timers */
+/*
+ * The opposite, for a CPU that has stopped: its timers move to this one, and so does each that
+ * names it and is set later.
+ */
+void timer_cpu_gone(unsigned int cpu);
 void timer_dump(void);                               /* debug key 't' */
 
 #endif

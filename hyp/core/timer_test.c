@@ -48,7 +48,7 @@ static int setup(void **state)
     softirq_init();
     timer_module_init();
     for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
-        assert_int_equal(timer_cpu_init(cpu), 0);
+        timer_cpu_start(cpu);
     }
     return console_add(&host_console);
 }
@@ -191,13 +191,33 @@ TEST(a_timer_moves_with_its_time)
     assert_true(timer_active(&t));
     run_until(2 * NS_PER_S);
     assert_int_equal(fired, 0);
-    timer_cpu_migrate_all(4);
+    timer_cpu_gone(4);
     softirq_process();
     assert_int_equal(fired, 1);
     assert_int_equal(fired_on, 0);
     timer_migrate(&t, 2); /* not queued: only its CPU changes */
     assert_false(timer_active(&t));
     assert_int_equal(t.cpu, 2);
+    timer_cpu_start(4);
+}
+
+TEST(a_timer_of_a_cpu_that_has_gone_is_the_setters)
+{
+    struct timer t, u;
+
+    start();
+    timer_init(&t, on_timer, &t, 4);
+    timer_init(&u, on_timer, &u, 4);
+    timer_cpu_gone(4);
+    timer_stop(&t);
+    timer_set(&t, 2 * NS_PER_S);
+    assert_int_equal(t.cpu, 0);
+    run_until(2 * NS_PER_S);
+    assert_int_equal(fired, 1);
+    timer_cpu_start(4);
+    timer_set(&u, 3 * NS_PER_S);
+    assert_int_equal(u.cpu, 4);
+    timer_kill(&u);
 }
 
 static void rearm(void *data)
@@ -315,5 +335,6 @@ TEST_RUN(setup, NULL, T(fires_in_time_and_never_before), T(a_time_in_the_past_fi
          T(setting_replaces), T(stopped_and_dead_timers_do_not_fire),
          T(many_fire_in_order_whatever_was_stopped_between), T(close_timers_share_an_interrupt),
          T(another_cpus_timer_fires_there), T(a_timer_moves_with_its_time),
+         T(a_timer_of_a_cpu_that_has_gone_is_the_setters),
          T(fn_may_set_its_own_timer), T(fn_may_kill_its_own_timer),
          T(kill_waits_until_fn_has_finished), T(the_dump_visits_every_timer))

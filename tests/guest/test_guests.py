@@ -56,6 +56,7 @@ GUESTS = {
     "version": Guest("version"),
     "physdev": Guest("physdev", machine={"qemu_options": ("-serial", "null")}),
     "platform": Guest("platform"),
+    "pcpu": Guest("pcpu"),
     "pci": Guest("pci", machine={"qemu_options": ("-device", "edu")}),
     "pci-q35": Guest("pci", machine={"qemu_options": (*Q35, "-device", "edu")}),
     "mmio": Guest("mmio", machine={"qemu_options": ("-device", "edu")}),

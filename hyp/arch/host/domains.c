@@ -27,7 +27,7 @@ static void start(void)
     host_heap_init();
     softirq_init();
     timer_module_init();
-    must(timer_cpu_init(0), "timer_cpu_init");
+    timer_cpu_start(0);
     sched_init();
     must(sched_cpu_init(0), "sched_cpu_init");
     host_set_current(idle_vcpu[0]);

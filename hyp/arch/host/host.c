@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <lodge/errno.h>
 #include "core/console.h"
 #include "core/cpumap.h"
 #include "core/domain.h"
@@ -125,6 +126,33 @@ void arch_call_cpus(const uint64_t *map_words, void (*fn)(void *arg), void *arg)
     host_set_cpu(me);
 }
 
+unsigned int arch_nr_cpus(void)
+{
+    return NR_CPUS;
+}
+
+/* Threads neither begin nor end here: a test that wants CPUs to come and go plays their part. */
+int arch_cpu_start(unsigned int cpu)
+{
+    (void)cpu;
+    return -EIO;
+}
+
+bool arch_cpu_drain(void)
+{
+    return true;
+}
+
+void arch_cpu_park(void)
+{
+}
+
+bool arch_cpu_parked(unsigned int cpu)
+{
+    (void)cpu;
+    return true;
+}
+
 int domain_arch_init(struct domain *d)
 {
     d->arch.initialised = true;
@@ -214,11 +242,6 @@ uint64_t cpu_arch_physid(unsigned int cpu)
 void vcpu_arch_time_area_changed(struct vcpu *v)
 {
     v->arch.time_area_changes++;
-}
-
-unsigned int arch_nr_cpus(void)
-{
-    return NR_CPUS;
 }
 
 /* Two threads to a core, two cores to a socket. */

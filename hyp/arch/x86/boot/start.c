@@ -78,9 +78,7 @@ static INIT_TEXT void memory_init(void)
 static INIT_TEXT void scheduling_init(void)
 {
     timer_module_init();
-    if (timer_cpu_init(0)) {
-        panic("no memory for timers");
-    }
+    timer_cpu_start(0);
     sched_init();
     if (sched_cpu_init(0)) {
         panic("no memory for the idle vCPU");

@@ -1,8 +1,10 @@
 /* Functions run on other CPUs, and what they may be told without one: wake, flush, stop. */
 #include "cpu/smp.h"
 #include "core/arch.h"
+#include "core/sched.h"
 #include "core/softirq.h"
 #include "cpu/insn.h"
+#include "cpu/smp_private.h"
 #include "mm/flush.h"
 #include "mm/flush_private.h"
 #include "platform/apic.h"
@@ -77,22 +79,29 @@ static void poke_interrupt(struct cpu_user_regs *regs)
     (void)regs;
 }
 
+static void call_begin(void)
+{
+    while (__atomic_exchange_n(&call.busy, true, __ATOMIC_ACQUIRE)) {
+        smp_serve();
+    }
+}
+
+static void call_end(void)
+{
+    __atomic_store_n(&call.busy, false, __ATOMIC_RELEASE);
+}
+
 void arch_call_cpus(const uint64_t *map_words, void (*fn)(void *arg), void *arg)
 {
     unsigned int cpu;
     cpumap_t others;
 
+    call_begin();
+    /* Only now: a CPU that goes has this to itself while it leaves the map. */
     for (unsigned int i = 0; i < BITMAP_WORDS(NR_CPUS); i++) {
         others.bits[i] = map_words[i] & cpus_online.bits[i];
     }
     cpumap_clear(&others, arch_cpu_id());
-    if (cpumap_empty(&others)) {
-        return;
-    }
-
-    while (__atomic_exchange_n(&call.busy, true, __ATOMIC_ACQUIRE)) {
-        smp_serve();
-    }
     call.fn = fn;
     call.arg = arg;
     cpumap_for_each(cpu, &others) {
@@ -104,7 +113,14 @@ void arch_call_cpus(const uint64_t *map_words, void (*fn)(void *arg), void *arg)
             smp_serve();
         }
     }
-    __atomic_store_n(&call.busy, false, __ATOMIC_RELEASE);
+    call_end();
+}
+
+void smp_leave(void)
+{
+    call_begin(); /* nobody waits for this CPU now, nor will anybody who comes later */
+    sched_cpu_gone(arch_cpu_id());
+    call_end();
 }
 
 void arch_cpu_poke(unsigned int cpu)

@@ -1,7 +1,7 @@
 /*
- * Starting the other CPUs. Each begins in real mode on a page below 1 MiB (boot/trampoline.S),
- * climbs to 64-bit mode on a page table of its own that shows that page where it lies, and arrives
- * in ap_main() on its stack. Source: Intel SDM vol. 3A, "Multiple-Processor (MP) Initialization";
+ * Starting the other CPUs, at boot and later. Each begins in real mode on a page below 1 MiB
+ * (boot/trampoline.S), climbs to 64-bit mode on a page table of its own that shows that page where
+ * it lies, and arrives in ap_main() on its stack. Source: Intel SDM vol. 3A, "Multiple-Processor (MP) Initialization";
  * AMD64 APM vol. 2, "Multiple-Processor Initialization".
  */
 #include "cpu/smp.h"
@@ -13,16 +13,20 @@
 #include "core/frame.h"
 #include "core/log.h"
 #include "core/option.h"
+#include "core/pcpu.h"
 #include "core/sched.h"
 #include "core/timer.h"
 #include "cpu/cpu.h"
 #include "cpu/insn.h"
+#include "cpu/smp_private.h"
 #include "entry.h"
 #include "mm/flush.h"
 #include "mm/flush_private.h"
 #include "mm/page.h"
 #include "platform/acpi.h"
 #include "platform/apic.h"
+#include "platform/mca.h"
+#include "platform/mtrr.h"
 #include "platform/time.h"
 
 #define STACKS_START    (IMAGE_START + 0x20000000UL) /* behind the image, far from its end */
@@ -39,7 +43,7 @@ extern const char trampoline_code32[], trampoline_code64[], trampoline_gdt[];
 uint64_t ap_stack_pointer; /* read by ap_entry */
 NORETURN void ap_main(void);
 
-static unsigned int opt_maxcpus = NR_CPUS;
+static unsigned int opt_maxcpus = NR_CPUS; /* 0 means 1 */
 OPTION_UINT("maxcpus", opt_maxcpus);
 static bool opt_nosmp;
 OPTION_BOOL("nosmp", opt_nosmp);
@@ -144,19 +148,27 @@ static bool wait_for(const bool *flag, unsigned int us)
     return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
 }
 
-/* 0; -ENOMEM; -EIO it does not answer (and is held in INIT). */
-static int start_cpu(unsigned int cpu)
+unsigned int arch_nr_cpus(void)
+{
+    return MIN(MAX(opt_maxcpus, 1U), acpi.nr_cpus);
+}
+
+/* -EIO: it does not answer, and is held in INIT. */
+int arch_cpu_start(unsigned int cpu)
 {
     uint32_t apic_id = acpi.cpus[cpu].apic_id;
     int rc;
 
+    if (!trampoline_maddr) {
+        return -EIO;
+    }
     rc = cpu_tables_alloc(cpu);
     rc = rc ? rc : stack_alloc(cpu);
-    rc = rc ? rc : timer_cpu_init(cpu);
     rc = rc ? rc : sched_cpu_init(cpu);
     if (rc) {
         return rc;
     }
+    smp_unpark(cpu);
     trampoline_write();
     starting = cpu;
     arrived = false;
@@ -174,8 +186,11 @@ static int start_cpu(unsigned int cpu)
     }
     if (!wait_for(&arrived, ONLINE_WAIT_US) || !wait_for(&online, ONLINE_WAIT_US)) {
         apic_send_init(apic_id); /* it must not come to life when its memory serves the next */
+        timer_cpu_gone(cpu);
         return -EIO;
     }
+    time_join_cpu(cpu);
+    mca_start_cpu(cpu);
     return 0;
 }
 
@@ -190,15 +205,18 @@ NORETURN void ap_main(void)
     apic_init_cpu(cpu);
     time_init_cpu(cpu);
     cpu_info()->vcpu = idle_vcpu[cpu];
+    timer_cpu_start(cpu);
     sched_cpu_start(cpu);
-    flush_everything(NULL); /* until now nobody told this CPU of changed mappings */
+    /* Until now nobody told this CPU of changed mappings and memory types. */
+    flush_everything(NULL);
+    mtrr_init_cpu();
     __atomic_store_n(&online, true, __ATOMIC_RELEASE);
     stack_reset_and_jump(idle_loop);
 }
 
 void smp_start_all(void)
 {
-    unsigned int wanted = opt_nosmp ? 1 : MIN(opt_maxcpus, acpi.nr_cpus);
+    unsigned int wanted = opt_nosmp ? 1 : arch_nr_cpus();
 
     if (wanted > 1 && !trampoline_maddr) {
         log_warning("smp: one CPU of %u is used: no free RAM below 640 KiB to start others from",
@@ -206,7 +224,7 @@ void smp_start_all(void)
         return;
     }
     for (unsigned int cpu = 1; cpu < wanted; cpu++) {
-        int rc = start_cpu(cpu);
+        int rc = pcpu_online(cpu);
 
         if (rc) {
             log_err("smp: CPU %u (APIC %u) does not start (%d); it is left out", cpu,

@@ -71,7 +71,8 @@ void flush_tlb_mask(const cpumap_t *mask)
         flush_tlb_local();
     }
     cpumap_for_each(cpu, &others) {
-        while (!tlb_flushed_since(cpu, stamp)) {
+        /* One that went off meanwhile has nothing of a guest's, and will begin with nothing. */
+        while (!tlb_flushed_since(cpu, stamp) && cpumap_test(&cpus_online, cpu)) {
             smp_serve();
         }
     }

@@ -23,6 +23,7 @@
 #define APIC_DFR         0x0e0 /* xAPIC only */
 #define APIC_SPURIOUS    0x0f0
 #define APIC_ISR         0x100 /* 8 words */
+#define APIC_IRR         0x200
 #define APIC_ESR         0x280
 #define APIC_LVT_CMCI    0x2f0
 #define APIC_ICR         0x300
@@ -264,6 +265,18 @@ void apic_eoi(void)
 bool apic_in_service(uint8_t vector)
 {
     return reg_read(APIC_ISR + 0x10 * (vector / 32)) >> (vector % 32) & 1;
+}
+
+bool apic_device_pending(void)
+{
+    for (unsigned int v = VECTOR_PIC; v <= VECTOR_DEV_LAST; v++) {
+        unsigned int word = 0x10 * (v / 32);
+
+        if ((reg_read(APIC_ISR + word) | reg_read(APIC_IRR + word)) >> (v % 32) & 1) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void icr_send(uint32_t to, uint32_t command)

@@ -18,6 +18,7 @@ uint32_t apic_id_of(unsigned int cpu);
 
 void apic_eoi(void);
 bool apic_in_service(uint8_t vector); /* on this CPU */
+bool apic_device_pending(void);       /* has this CPU a device's interrupt to take, or in service? */
 void apic_send_ipi(unsigned int cpu, uint8_t vector);
 void apic_send_ipi_mask(const cpumap_t *map, uint8_t vector); /* this CPU is left out */
 void apic_send_nmi(unsigned int cpu);

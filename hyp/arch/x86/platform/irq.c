@@ -82,9 +82,7 @@ void irq_unwanted(struct irq_desc *desc)
 
 unsigned int irq_reachable_cpu(unsigned int cpu)
 {
-    return apic_id_of(cpu) < DEST_LIMIT && cpumap_test(&cpus_online, cpu)
-               ? cpu
-               : cpumap_next(&cpus_online, 0);
+    return apic_id_of(cpu) < DEST_LIMIT && cpumap_test(&cpus_active, cpu) ? cpu : 0;
 }
 
 void irq_line_route(struct irq_desc *desc, unsigned int cpu)
@@ -318,7 +316,7 @@ void irq_cpu_remove(unsigned int cpu)
 {
     for (unsigned int irq = 0; irq < nr_irqs; irq++) {
         if (descs[irq].cpu == cpu) {
-            irq_set_affinity(irq, cpumap_next(&cpus_online, 0));
+            irq_set_affinity(irq, 0);
         }
     }
 }

@@ -70,7 +70,7 @@ bool irq_guest_shared(unsigned int irq);
 void irq_set_affinity(unsigned int irq, unsigned int cpu);
 /* Wait until no CPU is inside this interrupt's handler. No lock held. */
 void irq_synchronize(unsigned int irq);
-/* moves what is directed there; the CPU is out of cpus_online */
+/* moves what is directed there; the CPU is out of cpus_active */
 void irq_cpu_remove(unsigned int cpu);
 
 #endif

@@ -50,7 +50,10 @@ void irq_line_silence(struct irq_desc *desc); /* masked, and off if it cannot be
 void irq_unwanted(struct irq_desc *desc);     /* it came, and nobody is bound */
 int irq_line_prepare(struct irq_desc *desc) MUST_CHECK; /* vector and type: 0, -ENOSPC */
 
-/* This CPU if devices can interrupt it and it is online, or one that is. */
+/*
+ * This CPU if devices can interrupt it and it is to be interrupted, or else CPU 0. Asked under the
+ * lock: a CPU that goes looks at each line afterwards.
+ */
 unsigned int irq_reachable_cpu(unsigned int cpu);
 
 void irq_guest_init(void);

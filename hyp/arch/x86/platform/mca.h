@@ -10,8 +10,10 @@
 #include <xen/xen.h>
 #include <xen/arch-x86/xen-mca.h>
 
-/* Once all CPUs are up: every bank reports from now on, and what they held is logged. */
+/* Every bank of the boot CPU reports from now on, and what they held is logged. */
 void mca_start(void);
+void mca_start_cpu(unsigned int cpu); /* the same for one that has just come */
+void mca_stop_cpu(void);              /* this one goes */
 /* Part of a report: what this CPU's banks say. Takes no lock. */
 void mca_show(void);
 

@@ -224,21 +224,29 @@ static void poll(void *data)
     timer_set(&w->timer, arch_time_ns() + POLL_NS);
 }
 
+void mca_start_cpu(unsigned int cpu)
+{
+    struct watch *w = &per_cpu(watches, cpu);
+
+    if (nr_banks()) {
+        w->enabled = false;
+        timer_init(&w->timer, poll, w, cpu);
+        timer_set(&w->timer, 0);
+    }
+}
+
+void mca_stop_cpu(void)
+{
+    timer_stop(&this_cpu(watches).timer);
+}
+
 void mca_start(void)
 {
-    unsigned int cpu;
-
     if (!nr_banks()) {
         log_info("machine check: this CPU reports none");
         return;
     }
-    cpumap_for_each(cpu, &cpus_online)
-    {
-        struct watch *w = &per_cpu(watches, cpu);
-
-        timer_init(&w->timer, poll, w, cpu);
-        timer_set(&w->timer, 0);
-    }
+    mca_start_cpu(0);
     log_info("machine check: %u banks on each CPU", nr_banks());
 }
 

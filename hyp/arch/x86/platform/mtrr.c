@@ -34,6 +34,12 @@
  */
 static bool busy;
 static unsigned int uses[MAX_RANGES]; /* mtrr_add()s of each register */
+/* What was changed since boot, for CPUs that were not there then. */
+static struct change {
+    unsigned int reg;
+    uint64_t base, mask;
+    bool made;
+} changes[MAX_RANGES];
 
 static unsigned int nr_ranges(void)
 {
@@ -66,11 +72,6 @@ int mtrr_read(unsigned int reg, uint64_t *mfn, uint64_t *nr_frames, uint32_t *ty
     return 0;
 }
 
-struct change {
-    unsigned int reg;
-    uint64_t base, mask;
-};
-
 /*
  * Intel SDM vol. 3A, "MTRR Maintenance Programming Interface": caches off and empty around the
  * change.
@@ -102,8 +103,21 @@ static void change_here(void *arg)
 
 static void change_everywhere(struct change c)
 {
+    /* First the note: a CPU that comes now is online and gets the call, or reads this later. */
+    changes[c.reg] = c;
     change_here(&c);
     arch_call_cpus(cpus_online.bits, change_here, &c);
+}
+
+void mtrr_init_cpu(void)
+{
+    for (unsigned int i = 0; i < MAX_RANGES; i++) {
+        const struct change *c = &changes[i];
+
+        if (c->made && (rdmsr(MSR_MTRR_BASE(i)) != c->base || rdmsr(MSR_MTRR_MASK(i)) != c->mask)) {
+            change_here(&changes[i]);
+        }
+    }
 }
 
 static bool type_known(uint32_t type)
@@ -159,7 +173,7 @@ int mtrr_add(uint64_t mfn, uint64_t nr_frames, uint32_t type, unsigned int *reg)
     if (!rc) {
         change_everywhere(
             (struct change){ free, mfn << PAGE_SHIFT | type,
-                             (~(nr_frames - 1) & frames_mask()) << PAGE_SHIFT | MASK_VALID });
+                             (~(nr_frames - 1) & frames_mask()) << PAGE_SHIFT | MASK_VALID, true });
         uses[free] = 1;
         *reg = free;
     }
@@ -181,7 +195,7 @@ int mtrr_del(unsigned int reg)
     if (uses[reg]) {
         rc = 0;
         if (--uses[reg] == 0) {
-            change_everywhere((struct change){ reg, 0, 0 });
+            change_everywhere((struct change){ reg, 0, 0, true });
         }
     }
     __atomic_store_n(&busy, false, __ATOMIC_RELEASE);

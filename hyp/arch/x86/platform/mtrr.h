@@ -19,5 +19,7 @@ int mtrr_read(unsigned int reg, uint64_t *mfn, uint64_t *nr_frames, uint32_t *ty
 int mtrr_add(uint64_t mfn, uint64_t nr_frames, uint32_t type, unsigned int *reg) MUST_CHECK;
 /* one mtrr_add() less. 0; -EINVAL nothing was added there; -EBUSY */
 int mtrr_del(unsigned int reg) MUST_CHECK;
+/* On a CPU that was off, and is online again: what was changed meanwhile. */
+void mtrr_init_cpu(void);
 
 #endif

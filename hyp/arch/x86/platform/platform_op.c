@@ -8,6 +8,7 @@
 #include <lodge/string.h>
 #include "core/guest.h"
 #include "core/hypercall.h"
+#include "core/pcpu.h"
 #include "core/privilege.h"
 #include "cpu/features.h"
 #include "platform/acpi.h"
@@ -75,7 +76,7 @@ static long op_read_memtype(struct vcpu *caller, void *arg)
 
 static bool cpu_present(uint32_t cpu)
 {
-    return cpu < acpi.nr_cpus;
+    return cpu < arch_nr_cpus();
 }
 
 static long op_get_cpu_version(struct vcpu *caller, void *arg)
@@ -197,13 +198,50 @@ static long op_set_processor_pminfo(struct vcpu *caller, void *arg)
     }
 }
 
-/* CPUs neither come nor go once the machine runs. */
 static long op_cpu_online(struct vcpu *caller, void *arg)
 {
     const xenpf_cpu_ol_t *req = arg;
+    int rc = pcpu_online(req->cpuid);
 
     (void)caller;
-    return cpu_present(req->cpuid) ? -EOPNOTSUPP : -EINVAL;
+    return rc == -EEXIST ? 0 : rc;
+}
+
+static long op_cpu_offline(struct vcpu *caller, void *arg)
+{
+    const xenpf_cpu_ol_t *req = arg;
+    int rc;
+
+    (void)caller;
+    if (req->cpuid == 0) {
+        return -EOPNOTSUPP;
+    }
+    rc = pcpu_offline(req->cpuid);
+    return rc == -EEXIST ? 0 : rc;
+}
+
+/*
+ * All there is was there at boot: a CPU that is listed exists, one that is not finds no place.
+ * Bounds: Xen 4.17 MAX_MADT_ENTRIES and MAX_APICS, as Debian configures it.
+ */
+#define ACPI_ID_END 512
+#define APIC_ID_END 1024
+#define PXM_END     256
+
+static long op_cpu_hotadd(struct vcpu *caller, void *arg)
+{
+    const xenpf_cpu_hotadd_t *req = arg;
+
+    (void)caller;
+    if (req->acpi_id >= ACPI_ID_END || req->apic_id >= APIC_ID_END || req->pxm >= PXM_END) {
+        return -EINVAL;
+    }
+    for (unsigned int i = 0; i < acpi.nr_cpus; i++) {
+        if (acpi.cpus[i].acpi_id == req->acpi_id) {
+            return acpi.cpus[i].apic_id == req->apic_id ? -EEXIST : -EINVAL;
+        }
+    }
+    return acpi_cpu_of_apic_id(req->apic_id) < NR_CPUS ? -EEXIST : -ENOSPC;
 }
 
 static const struct subop platform_ops[] = {
@@ -240,6 +278,9 @@ long hypercall_platform_op(uint64_t arg_gva, uint64_t a2, uint64_t a3, uint64_t 
         return -ENOSYS;
     }
     rc = row->fn(current, &op.u);
+    if (rc == -ERESTART) {
+        return hypercall_continue(0, NULL);
+    }
     if (!rc && row->dir == ANSWERS &&
         guest_copy_to(arg_gva, &op, offsetof(struct xen_platform_op, u) + row->size)) {
         rc = -EFAULT;

@@ -7,11 +7,6 @@
 #include "platform/acpi.h"
 #include "platform/time.h"
 
-unsigned int arch_nr_cpus(void)
-{
-    return acpi.nr_cpus;
-}
-
 void arch_physinfo(struct xen_sysctl_physinfo *info)
 {
     for (unsigned int i = 0; i < boot_info.nr_map; i++) {

@@ -263,14 +263,29 @@ void time_init(void)
     time_sync_start();
 }
 
+/* Another CPU's, whole. x86 keeps the order of loads, and that of the other's stores. */
+static struct time_record record_of(unsigned int cpu)
+{
+    const uint32_t *version = &per_cpu(record_version, cpu);
+    struct time_record r;
+    uint32_t before;
+
+    do {
+        before = __atomic_load_n(version, __ATOMIC_ACQUIRE);
+        r = per_cpu(time_records, cpu);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    } while ((before & 1) || before != __atomic_load_n(version, __ATOMIC_RELAXED));
+    return r;
+}
+
 void time_init_cpu(unsigned int cpu)
 {
-    const struct time_record *boot = &per_cpu(time_records, 0);
-    struct time_record r = *boot;
+    struct time_record r = record_of(0);
 
     (void)cpu;
     time_record_set(&r);
-    if (time_can_sample()) {
+    /* Once the TSCs are one clock it is that which counts; time_join_cpu() will look. */
+    if (time_can_sample() && !tsc_synced) {
         struct time_sample s = time_sample_take();
         uint64_t here = time_record_ns(&r, s.tsc);
         int64_t off = (int64_t)(here - s.ns);

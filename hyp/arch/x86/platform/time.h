@@ -15,6 +15,8 @@ void time_init(void);                 /* boot CPU; its local APIC works */
 void time_init_cpu(unsigned int cpu); /* on that CPU, interrupts off */
 /* all CPUs are up, interrupts on: may guests rely on one TSC for all? */
 void time_check_sync(void);
+/* A CPU has come since, and is idle yet: does that still hold? On another one, interrupts on. */
+void time_join_cpu(unsigned int cpu);
 
 extern uint64_t tsc_hz; /* measured */
 

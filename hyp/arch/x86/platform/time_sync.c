@@ -19,7 +19,7 @@
 /* beyond: the TSC stood still, slewing would take minutes */
 #define JUMP_NS   (100 * (int64_t)NS_PER_MS)
 #define ROUNDS    1000
-#define ARRIVE_NS (20 * NS_PER_MS)
+#define ARRIVE_NS NS_PER_S
 
 bool tsc_synced;
 
@@ -76,6 +76,19 @@ static void correct_here(void *arg)
     arch_irq_restore(flags);
 }
 
+/* One that has just come may have copied the record before the last. */
+static bool record_is_everyones(const struct time_record *r)
+{
+    unsigned int cpu;
+
+    cpumap_for_each(cpu, &cpus_online) {
+        if (__atomic_load_n(&per_cpu(time_records, cpu).id, __ATOMIC_RELAXED) != r->id) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /*
  * CPUs that share a record change to the next one while both still agree; the others correct
  * themselves, each alone.
@@ -86,7 +99,7 @@ static void sync_tick(void *data)
     if (tsc_synced) {
         struct time_record r = this_cpu(time_records);
 
-        if (record_correct(&r)) {
+        if (record_correct(&r) || !record_is_everyones(&r)) {
             record_adopt(&r);
             arch_call_cpus(cpus_online.bits, record_adopt, &r);
         }
@@ -191,4 +204,60 @@ void time_check_sync(void)
     if ((!tsc_invariant || !ok) && time_can_sample()) {
         timer_set(&sync_timer, arch_time_ns() + PERIOD_NS);
     }
+}
+
+/* How far this CPU's clock is ahead of the platform's, which drifts from it with the days. */
+static int64_t platform_lag(void)
+{
+    const struct time_record *r = &this_cpu(time_records);
+    struct time_sample s = time_sample_take();
+
+    return (int64_t)(time_record_ns(r, s.tsc) - s.ns);
+}
+
+/* This CPU's clock shows what another's does, which is *arg ahead of the platform's. */
+static void record_align(void *arg)
+{
+    unsigned long flags = arch_irq_save();
+    struct time_sample s = time_sample_take();
+    struct time_record r = time_record_make(s.tsc, s.ns + (uint64_t)*(const int64_t *)arg, tsc_hz);
+
+    time_record_set(&r);
+    arch_irq_restore(flags);
+}
+
+/* The same under a new id, so that guests are told anew. */
+static void record_renew(void *arg)
+{
+    unsigned long flags = arch_irq_save();
+    struct time_record r = this_cpu(time_records);
+
+    (void)arg;
+    r = time_record_make(r.tsc, r.ns, r.hz);
+    time_record_set(&r);
+    arch_irq_restore(flags);
+}
+
+void time_join_cpu(unsigned int cpu)
+{
+    cpumap_t newcomer = { { 0 } };
+    unsigned long flags;
+    int64_t lag;
+
+    if (!tsc_synced || pair_agrees(cpu)) {
+        return;
+    }
+    log_warning("time: the TSC of CPU %u is not that of the others: from now on each CPU has its "
+                "own clock, checked every second", cpu);
+    tsc_synced = false;
+    cpumap_set(&newcomer, cpu);
+    if (time_can_sample()) {
+        flags = arch_irq_save();
+        lag = platform_lag();
+        arch_irq_restore(flags);
+        arch_call_cpus(newcomer.bits, record_align, &lag);
+        timer_set(&sync_timer, arch_time_ns() + PERIOD_NS);
+    }
+    record_renew(NULL);
+    arch_call_cpus(cpus_online.bits, record_renew, NULL);
 }

@@ -61,6 +61,7 @@ void pv_cpu_init(unsigned int cpu)
     struct cpu_info *info = cpu_info();
 
     pv_cpuid_init();
+    pv_msrs_init_cpu();
     info->softirq_bits = &per_cpu(softirq_bits, cpu);
     stub_write(stubs[cpu][0], info, syscall_entry);
     stub_write(stubs[cpu][1], info, compat_syscall_entry);

@@ -89,6 +89,14 @@ static bool has_tsc_aux(void)
     return cpu_has(RDTSCP) || cpu_has(RDPID);
 }
 
+void pv_msrs_init_cpu(void)
+{
+    if (has_tsc_aux()) {
+        wrmsr(MSR_TSC_AUX, 0);
+    }
+    this_cpu(loaded_tsc_aux) = 0;
+}
+
 void pv_msrs_load(const struct vcpu *v)
 {
     cr4_load(v);

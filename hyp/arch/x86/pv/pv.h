@@ -44,6 +44,7 @@ bool pv_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value) MUST_CHECK;
 bool pv_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value) MUST_CHECK;
 
 /* On a context switch: CR4 and the MSRs that v's code sees directly. */
+void pv_msrs_init_cpu(void); /* on a CPU that has just begun */
 void pv_msrs_load(const struct vcpu *v);
 /* The guest writes CR4: bits that are not its own are ignored. */
 void pv_cr4_set(struct vcpu *v, uint64_t value);
