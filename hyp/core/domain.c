@@ -476,6 +476,7 @@ int domain_unpause_by_control(struct domain *d)
         return -EINVAL;
     }
     d->control_pauses--;
+    d->has_run = true;
     domain_unpause(d);
     return 0;
 }

@@ -91,6 +91,7 @@ struct domain {
     bool is_shut_down, is_shutting_down; /* atomic; shutdown.c */
     uint32_t shutdown_code;         /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic, the first stays */
     bool is_pv, is_idle;
+    bool has_run;                   /* the tools have let it go once */
     uint8_t kill_stage;             /* domain_kill's progress */
     bool is_listed;                 /* complete: can be found. Under the list's lock */
     uint32_t refs;                  /* atomic; the last put leaves it to domain.c's reaper */
@@ -133,7 +134,6 @@ struct domain {
     int64_t time_offset_s;
     struct timer watchdogs[NR_WATCHDOGS]; /* SCHEDOP_watchdog */
     uint32_t watchdog_map;          /* those in use; under lock */
-    void *cpuid_policy;             /* architecture's */
     struct domain_arch arch;
 };
 

@@ -12,6 +12,7 @@ struct vcpu;
 struct frame;
 struct rangeset;
 struct e820_entry;
+struct cpu_policy;
 
 /*
  * The top of every CPU's stack. The hardware pushes a guest's frame so that it becomes the end of `regs`; whoever runs
@@ -111,7 +112,6 @@ struct vcpu_arch {
     uint32_t iobmp_limit;
     uint64_t msr_spec_ctrl, msr_misc[4];
     uint32_t time_version;
-    void *policy;                   /* CPUID policy of the domain */
 };
 
 struct domain_arch {
@@ -123,7 +123,8 @@ struct domain_arch {
     uint64_t pirq_eoi_mfn;          /* PHYSDEVOP_pirq_eoi_gmfn */
     uint64_t *pirq_eoi_map;
     bool auto_unmask;
-    struct cpuid_policy *cpuid;
+    const struct cpu_policy *policy; /* CPUID: pv/policy.c */
+    bool policy_is_own;             /* else shared with others */
     struct e820_entry *e820;        /* memory map set by the toolstack */
     unsigned int nr_e820;
     bool relinquish_started;        /* domain_arch_relinquish */

@@ -11,7 +11,7 @@
 #include "core/timer.h"
 #include "cpu/cpu.h"
 #include "cpu/extable.h"
-#include "cpu/features.h"
+#include "cpu/policy.h"
 #include "cpu/insn.h"
 #include "cpu/smp.h"
 #include "entry.h"
@@ -117,6 +117,8 @@ INIT_TEXT NORETURN void boot_start(uint32_t magic, uint32_t information)
     softirq_init();
     traps_init();
     cpu_init(0);
+    policy_init();
+    policy_pv_init();
     platform_irq_init();
     smp_init();
     apic_init_cpu(0);

@@ -6,14 +6,13 @@
 #define X86_CPU_FEATURES_H
 
 #include <lodge/compiler.h>
-#include <xen/arch-x86/cpufeatureset.h>
+#include <lodge/cpu_policy.h>
 
-#define NR_FEATURE_WORDS 12 /* CPUID leaves; words of MSR_ARCH_CAPS are left out */
 
 enum cpu_vendor { VENDOR_OTHER, VENDOR_INTEL, VENDOR_AMD };
 
 struct cpu_host {
-    uint32_t features[NR_FEATURE_WORDS]; /* word n of the feature set */
+    uint32_t features[CPU_FEATURE_WORDS]; /* word n of the feature set */
     uint32_t max_leaf, max_extended_leaf;
     enum cpu_vendor vendor; /* Hygon counts as AMD */
     char vendor_name[13], brand[49];

@@ -3,6 +3,7 @@
 #define X86_CPU_INSN_H
 
 #include <lodge/compiler.h>
+#include <lodge/cpu_policy.h>
 
 #define READ_CR(n)                                                                                 \
     static inline uint64_t read_cr##n(void)                                                        \
@@ -51,10 +52,6 @@ static inline uint64_t rdtsc(void)
     __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
     return (uint64_t)hi << 32 | lo;
 }
-
-struct cpuid_regs {
-    uint32_t a, b, c, d;
-};
 
 static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 {

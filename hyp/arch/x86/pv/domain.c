@@ -11,6 +11,7 @@
 #include "platform/platform.h"
 #include "pv/descriptor.h"
 #include "pv/mm_target.h"
+#include "pv/policy.h"
 #include "pv/pv_mm.h"
 #include "pv/type.h"
 
@@ -73,15 +74,17 @@ void guest_frame_put_writable(struct frame *f)
     type_put_now(f);
 }
 
+/* All else is right at zero; permissions come with the devices. */
 int domain_arch_init(struct domain *d)
 {
-    (void)d; /* all zero is the right beginning; permissions come with the devices */
+    pv_policy_init(d);
     return 0;
 }
 
 void domain_arch_fini(struct domain *d)
 {
     platform_permissions_free(d);
+    pv_policy_fini(d);
 }
 
 /* A vCPU's hold on page tables and descriptor pages. 0 or -ERESTART. */
