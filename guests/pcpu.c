@@ -2,6 +2,7 @@
 #include "lib/guest.h"
 
 #include <xen/platform.h>
+#include <xen/sysctl.h>
 
 #define MS     1000000UL
 #define ROUNDS 20
@@ -40,6 +41,20 @@ static long hotadd(uint32_t apic_id, uint32_t acpi_id, uint32_t pxm)
     struct xen_platform_op op = { .u.cpu_add = { apic_id, acpi_id, pxm } };
 
     return platform_in(&op, XENPF_cpu_hotadd);
+}
+
+static long hotplug(uint32_t cpu, uint32_t what)
+{
+    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cpu_hotplug,
+                             .interface_version = XEN_SYSCTL_INTERFACE_VERSION,
+                             .u.cpu_hotplug = { cpu, what } };
+
+    long rc;
+
+    do { /* half of the work may be done, and the rest is to be asked for again */
+        rc = HYPERCALL1(__HYPERVISOR_sysctl, &op);
+    } while (rc == -XEN_EBUSY);
+    return rc;
 }
 
 static evtchn_port_t bind_virq(uint32_t virq)
@@ -183,6 +198,23 @@ static void check_pinned(void)
     check(online(1), 0, "online-again");
 }
 
+static void check_sysctl(void)
+{
+    check(hotplug(1, XEN_SYSCTL_CPU_HOTPLUG_OFFLINE), 0, "sysctl-offline");
+    check(flags_of(1), 0, "sysctl-offline-flags");
+    result(hotplug(1, XEN_SYSCTL_CPU_HOTPLUG_OFFLINE), "sysctl-offline-when-offline");
+    check(hotplug(1, XEN_SYSCTL_CPU_HOTPLUG_ONLINE), 0, "sysctl-online");
+    result(hotplug(1, XEN_SYSCTL_CPU_HOTPLUG_ONLINE), "sysctl-online-when-online");
+    result(hotplug(0, XEN_SYSCTL_CPU_HOTPLUG_OFFLINE), "sysctl-offline-first");
+    result(hotplug(2, XEN_SYSCTL_CPU_HOTPLUG_OFFLINE), "sysctl-offline-absent");
+    result(hotplug(2, XEN_SYSCTL_CPU_HOTPLUG_ONLINE), "sysctl-online-absent");
+    result(hotplug(1, 4), "sysctl-unknown");
+    result(hotplug(77, XEN_SYSCTL_CPU_HOTPLUG_SMT_DISABLE), "sysctl-smt-disable");
+    result(flags_of(1), "sysctl-smt-disable-flags");
+    result(hotplug(77, XEN_SYSCTL_CPU_HOTPLUG_SMT_ENABLE), "sysctl-smt-enable");
+    check(flags_of(1), XEN_PCPU_FLAGS_ONLINE, "sysctl-smt-enable-flags");
+}
+
 void guest_main(void)
 {
     evtchn_port_t state = bind_virq(VIRQ_PCPU_STATE), timer = bind_virq(VIRQ_TIMER);
@@ -192,4 +224,5 @@ void guest_main(void)
     check_rounds(state, timer);
     check_race();
     check_pinned();
+    check_sysctl();
 }

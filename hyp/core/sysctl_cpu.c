@@ -6,6 +6,7 @@
 #include "core/frame.h"
 #include "core/gnttab.h"
 #include "core/guest.h"
+#include "core/pcpu.h"
 
 /* How many online CPUs are like the first: on its core, and on its socket. */
 static void count_like_first(uint32_t *on_core, uint32_t *on_socket)
@@ -94,4 +95,55 @@ long sysctl_cputopoinfo(struct vcpu *caller, struct xen_sysctl *op)
     }
     req->num_cpus = nr;
     return 0;
+}
+
+/* Is there a CPU before it that shares its core? */
+static bool is_second_thread(unsigned int cpu)
+{
+    struct cpu_topology mine, other;
+
+    for (unsigned int i = 0; i < cpu && arch_cpu_topology(cpu, &mine); i++) {
+        if (arch_cpu_topology(i, &other) && other.core == mine.core &&
+            other.socket == mine.socket) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All threads of a core, or the first of each. One by one: -ERESTART leads to the next. */
+static long threads_switch(bool on)
+{
+    bool any = false;
+
+    for (unsigned int cpu = 0; cpu < arch_nr_cpus(); cpu++) {
+        long rc = -EEXIST;
+
+        if (is_second_thread(cpu)) {
+            any = true;
+            rc = on ? pcpu_online(cpu) : pcpu_offline(cpu);
+        }
+        if (rc != -EEXIST) {
+            return rc ? rc : -ERESTART;
+        }
+    }
+    return any ? 0 : -EOPNOTSUPP;
+}
+
+long sysctl_cpu_hotplug(struct vcpu *caller, struct xen_sysctl *op)
+{
+    const struct xen_sysctl_cpu_hotplug *req = &op->u.cpu_hotplug;
+
+    (void)caller;
+    switch (req->op) {
+    case XEN_SYSCTL_CPU_HOTPLUG_ONLINE:
+        return pcpu_online(req->cpu);
+    case XEN_SYSCTL_CPU_HOTPLUG_OFFLINE:
+        return pcpu_offline(req->cpu);
+    case XEN_SYSCTL_CPU_HOTPLUG_SMT_ENABLE:
+    case XEN_SYSCTL_CPU_HOTPLUG_SMT_DISABLE:
+        return threads_switch(req->op == XEN_SYSCTL_CPU_HOTPLUG_SMT_ENABLE);
+    default:
+        return -EOPNOTSUPP;
+    }
 }

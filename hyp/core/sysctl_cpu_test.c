@@ -79,6 +79,53 @@ TEST(topology_is_told_as_far_as_there_is_room)
     assert_int_equal(host_sysctl(op, XEN_SYSCTL_cputopoinfo), -EFAULT);
 }
 
+static long hotplug(uint32_t cpu, uint32_t what)
+{
+    long rc;
+
+    op->u.cpu_hotplug.cpu = cpu;
+    op->u.cpu_hotplug.op = what;
+    do { /* the guest's instruction, again and again */
+        rc = host_sysctl(op, XEN_SYSCTL_cpu_hotplug);
+    } while (rc == -ERESTART);
+    return rc;
+}
+
+static uint64_t started; /* which CPUs were asked to, and did */
+
+int arch_cpu_start(unsigned int cpu)
+{
+    if (cpu == 7) {
+        return -EIO;
+    }
+    started |= 1ULL << cpu;
+    return 0;
+}
+
+TEST(cpus_are_switched_on)
+{
+    assert_int_equal(hotplug(0, XEN_SYSCTL_CPU_HOTPLUG_OFFLINE), -EINVAL);
+    assert_int_equal(hotplug(0, XEN_SYSCTL_CPU_HOTPLUG_ONLINE), -EEXIST);
+    assert_int_equal(hotplug(NR_CPUS, XEN_SYSCTL_CPU_HOTPLUG_ONLINE), -EINVAL);
+    assert_int_equal(hotplug(~0U, XEN_SYSCTL_CPU_HOTPLUG_OFFLINE), -EINVAL);
+    assert_int_equal(hotplug(2, XEN_SYSCTL_CPU_HOTPLUG_OFFLINE), -EEXIST);
+    assert_int_equal(hotplug(2, 4), -EOPNOTSUPP);
+    assert_int_equal(started, 0);
+    assert_int_equal(hotplug(2, XEN_SYSCTL_CPU_HOTPLUG_ONLINE), 0);
+    assert_int_equal(hotplug(2, XEN_SYSCTL_CPU_HOTPLUG_ONLINE), -EEXIST);
+    assert_int_equal(started, 1U << 2);
+    assert_int_equal(hotplug(7, XEN_SYSCTL_CPU_HOTPLUG_ONLINE), -EIO);
+}
+
+/* The second of each core, until one fails. */
+TEST(threads_are_switched_on)
+{
+    assert_int_equal(hotplug(0, XEN_SYSCTL_CPU_HOTPLUG_SMT_DISABLE), 0); /* none is on */
+    started = 0;
+    assert_int_equal(hotplug(0, XEN_SYSCTL_CPU_HOTPLUG_SMT_ENABLE), -EIO);
+    assert_int_equal(started, 1U << 1 | 1U << 3 | 1U << 5);
+}
+
 TEST(there_is_one_node_with_all_memory)
 {
     struct xen_sysctl_meminfo *memory = host_guest_alloc(sizeof(*memory));
@@ -127,5 +174,7 @@ TEST(free_memory_is_told_by_width_and_node)
 TEST_RUN(once, NULL, cmocka_unit_test_setup(the_machine_is_described, each),
          cmocka_unit_test_setup(idle_time_is_told_of_those_that_are_online, each),
          cmocka_unit_test_setup(topology_is_told_as_far_as_there_is_room, each),
+         cmocka_unit_test_setup(cpus_are_switched_on, each),
+         cmocka_unit_test_setup(threads_are_switched_on, each),
          cmocka_unit_test_setup(there_is_one_node_with_all_memory, each),
          cmocka_unit_test_setup(free_memory_is_told_by_width_and_node, each))

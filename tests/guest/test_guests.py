@@ -57,6 +57,8 @@ GUESTS = {
     "physdev": Guest("physdev", machine={"qemu_options": ("-serial", "null")}),
     "platform": Guest("platform"),
     "pcpu": Guest("pcpu"),
+    "pcpu-threads": Guest("pcpu", machine={"cpus": "2,threads=2",
+                                           "qemu_options": ("-cpu", "Nehalem")}),
     "pci": Guest("pci", machine={"qemu_options": ("-device", "edu")}),
     "pci-q35": Guest("pci", machine={"qemu_options": (*Q35, "-device", "edu")}),
     "mmio": Guest("mmio", machine={"qemu_options": ("-device", "edu")}),
