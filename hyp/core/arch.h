@@ -9,6 +9,7 @@
  *   arch_irq_save() / arch_irq_restore(flags) / arch_irq_enable() / arch_irq_disable() / arch_irq_enabled()
  *   arch_cpu_relax()                       pause in a spin loop
  *   arch_map_frame(mfn)                    hypervisor virtual address of a RAM frame (direct map: costs nothing)
+ *   arch_cycles()                          a counter for time stamps
  *   arch_frame_of(va)                      mfn_t of an address obtained so
  */
 #ifndef CORE_ARCH_H
@@ -93,6 +94,12 @@ void domain_arch_info(const struct domain *d, struct xen_domctl_getdomaininfo *i
 /* A frame changes hands: clear M2P and what else remembers it. */
 void arch_frame_assigned(struct frame *f, struct domain *d);
 void arch_frame_released(struct frame *f, struct domain *d);
+
+/*
+ * A page of heap_alloc_pages() that privileged domains may map from now on, as DOMID_XEN's, for good:
+ * its type, of which one reference stays for ever, lets writable mappings in or keeps them out.
+ */
+void arch_frame_share_with_tools(struct frame *f, bool writable);
 
 /* Machine control. reason: why, for the console. */
 NORETURN void arch_machine_halt(void);

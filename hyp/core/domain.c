@@ -16,6 +16,7 @@
 #include "core/object.h"
 #include "core/privilege.h"
 #include "core/sched_op.h"
+#include "core/trace.h"
 #include "core/vcpu_private.h"
 
 /* pause_count never overflows, however often the tools pause. Xen, common/domain.c. */
@@ -237,6 +238,8 @@ static void reap(void *data)
     while (d) {
         struct domain *next = d->next_dead;
 
+        TRACE(TRC_DOM0_DOM_REM, d->id);
+        TRACE(TRC_SCHED_DOM_REM, d->id);
         list_and_table_remove(d);
         log_debug("domain %u is gone", d->id);
         domain_free(d);
@@ -337,6 +340,8 @@ int domain_create(const struct domain_config *config, struct domain **out)
         return rc;
     }
     if (!d->is_idle) {
+        TRACE(TRC_DOM0_DOM_ADD, d->id);
+        TRACE(TRC_SCHED_DOM_ADD, d->id);
         list_insert(d);
     }
     if (d->id == 0) {

@@ -10,6 +10,7 @@
 #include "core/guest_frame.h"
 #include "core/object.h"
 #include "core/softirq.h"
+#include "core/trace.h"
 
 #define MAPPED   (GNTMAP_device_map | GNTMAP_host_map)
 #define REMEMBER (MAPPED | GNTMAP_readonly | GNTMAP_application_map | GNTMAP_contains_pte)
@@ -205,6 +206,7 @@ static int map(struct vcpu *caller, struct gnttab_map_grant_ref *op)
         grant_unpin(granter, op->ref, uses);
         goto out_handle;
     }
+    TRACE(TRC_MEM_PAGE_GRANT_MAP, op->dom);
     handle_publish(gt, handle, op->ref, op->flags);
     op->handle = handle;
     op->dev_bus_addr = mfn_to_maddr(frame_mfn(f)).n;
@@ -262,6 +264,7 @@ static int unmap(struct vcpu *caller, grant_handle_t handle, uint64_t host_addr,
     if (!handle_claim(gt, handle, &m)) {
         return GNTST_bad_handle;
     }
+    TRACE(TRC_MEM_PAGE_GRANT_UNMAP, m.granter->id);
     done->granter = m.granter;
     done->ref = m.ref;
     done->flags = 0;

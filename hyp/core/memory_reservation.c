@@ -11,6 +11,7 @@
 #include "core/hypercall.h"
 #include "core/memory_private.h"
 #include "core/softirq.h"
+#include "core/trace.h"
 
 #define MAX_EXTENTS (UINT32_MAX >> MEMOP_CMD_BITS)
 
@@ -162,6 +163,11 @@ static int step_decrease(const struct reservation *r)
 
     if (guest_copy_from(&gfn, list_at(r, r->next), sizeof(gfn))) {
         return -EFAULT;
+    }
+    if (unlikely(trace_on)) {
+        const uint32_t words[] = { TRACE_U64(gfn), TRACE_U16(r->d->id, r->order) };
+
+        trace_write(TRC_MEM_DECREASE_RESERVATION, false, ARRAY_SIZE(words), words);
     }
     for (uint64_t i = 0; i < 1ULL << r->order; i++) {
         int rc = frame_give_back(r->d, gfn + i);

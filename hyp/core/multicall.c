@@ -8,6 +8,7 @@
 #include <lodge/string.h>
 #include "core/guest.h"
 #include "core/softirq.h"
+#include "core/trace.h"
 
 enum outcome {
     GO_ON,
@@ -41,6 +42,9 @@ static enum outcome entry_run(uint64_t gva, struct hypercall_multi *multi, long 
     BUILD_ASSERT(sizeof(multi->args) == sizeof(e.args));
     memcpy(multi->args, e.args, sizeof(multi->args));
     multi->continued = false;
+    if (unlikely(trace_on)) {
+        trace_hypercall(TRC_PV_HYPERCALL_SUBCALL, (uint32_t)e.op, e.args);
+    }
     e.result = (xen_ulong_t)entry_call(&e);
     if (multi->continued) {
         memcpy(e.args, multi->args, sizeof(e.args));

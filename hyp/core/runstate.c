@@ -6,6 +6,7 @@
 #include "core/domain.h"
 #include "core/guest.h"
 #include "core/sched_private.h"
+#include "core/trace.h"
 
 void vcpu_runstate_init(struct vcpu *v, uint64_t now_ns)
 {
@@ -17,6 +18,10 @@ void vcpu_runstate_change(struct vcpu *v, int state, uint64_t now_ns)
 {
     struct vcpu_runstate_info *rs = &v->runstate;
 
+    if (unlikely(trace_on) && state != rs->state) {
+        TRACE(TRC_SCHED_RUNSTATE_CHANGE | (uint32_t)rs->state << 8 | (uint32_t)state << 4,
+              TRACE_U16(v->id, v->domain->id));
+    }
     /*
      * Clocks of two CPUs agree only within their error: time that seems to run backwards is not
      * charged.

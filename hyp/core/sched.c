@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/sched_private.h"
 #include "core/softirq.h"
+#include "core/trace.h"
 
 cpumap_t cpus_online, cpus_active;
 unsigned int nr_cpus_online;
@@ -253,6 +254,25 @@ static struct vcpu *next_vcpu(struct sched_cpu *s, const struct vcpu *prev, uint
     return sv ? vcpu_of(sv) : idle_vcpu[cpu];
 }
 
+/* Before the runstates change, for what they say of the time until now. */
+static void trace_switch(const struct vcpu *prev, const struct vcpu *next, uint64_t now_ns,
+                         uint64_t until_ns)
+{
+    uint32_t ran_ns = (uint32_t)(now_ns - prev->runstate.state_entry_time);
+    uint32_t slice_ns = until_ns ? (uint32_t)(until_ns - now_ns) : ~0U;
+    bool waited = next->runstate.state == RUNSTATE_runnable;
+
+    if (prev == next) {
+        TRACE(TRC_SCHED_SWITCH_INFCONT, next->domain->id, next->id, ran_ns, slice_ns);
+        TRACE(TRC_SCHED_CONTINUE_RUNNING, TRACE_U16(next->id, next->domain->id));
+        return;
+    }
+    TRACE(TRC_SCHED_SWITCH_INFPREV, prev->domain->id, prev->id, ran_ns);
+    TRACE(TRC_SCHED_SWITCH_INFNEXT, next->domain->id, next->id,
+          waited ? (uint32_t)(now_ns - next->runstate.state_entry_time) : 0, slice_ns);
+    TRACE(TRC_SCHED_SWITCH, prev->domain->id, prev->id, next->domain->id, next->id);
+}
+
 void schedule(void)
 {
     struct sched_cpu *s = &this_cpu(sched_cpus);
@@ -266,6 +286,9 @@ void schedule(void)
     flags = spin_lock_irqsave(&s->lock);
     next = next_vcpu(s, prev, &now_ns, &until_ns);
     waiting = s->q.nr_waiting != 0;
+    if (unlikely(trace_on)) {
+        trace_switch(prev, next, now_ns, until_ns);
+    }
     if (next != prev) {
         vcpu_runstate_change(prev, runstate_off_cpu(prev), now_ns);
     }
@@ -317,6 +340,7 @@ void sched_context_saved(struct vcpu *prev)
 
 void vcpu_wake(struct vcpu *v)
 {
+    TRACE(TRC_SCHED_WAKE, v->domain->id, v->id);
     if (likely(vcpu_runnable(v))) {
         perfc_incr(sched_wake);
         vcpu_settle(v, true);
@@ -337,6 +361,7 @@ void vcpu_sleep_nosync(struct vcpu *v)
     struct sched_cpu *s = sched_lock(v, &flags);
     bool ask = false;
 
+    TRACE(TRC_SCHED_SLEEP, v->domain->id, v->id);
     if (!vcpu_runnable(v)) {
         if (v->runstate.state == RUNSTATE_runnable) {
             vcpu_runstate_change(v, RUNSTATE_offline, arch_time_ns());

@@ -2,6 +2,7 @@
 #include <lodge/shared.h>
 #include "core/evtchn.h"
 #include "core/sched_private.h"
+#include "core/trace.h"
 
 void vcpu_block(void)
 {
@@ -17,6 +18,7 @@ void vcpu_block(void)
     if (vcpu_event_pending(v)) {
         __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
     } else {
+        TRACE(TRC_SCHED_BLOCK, v->domain->id, v->id);
         softirq_raise(SOFTIRQ_SCHED);
     }
 }
@@ -45,6 +47,7 @@ void vcpu_yield(void)
 
     v->sched.yielding = true;
     perfc_incr(sched_yield);
+    TRACE(TRC_SCHED_YIELD, v->domain->id, v->id);
     sched_unlock(s, flags);
     softirq_raise(SOFTIRQ_SCHED);
 }

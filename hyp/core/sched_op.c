@@ -9,6 +9,7 @@
 #include "core/hypercall.h"
 #include "core/log.h"
 #include "core/privilege.h"
+#include "core/trace.h"
 
 #define POLL_MAX_PORTS 128
 
@@ -104,6 +105,7 @@ static long op_poll(struct vcpu *v, void *arg)
     } else {
         timer_stop(&v->poll_timer); /* of an earlier poll */
     }
+    TRACE(TRC_SCHED_BLOCK, v->domain->id, v->id);
     softirq_raise(SOFTIRQ_SCHED);
     return 0;
 }
@@ -114,6 +116,7 @@ static long op_shutdown(struct vcpu *v, void *arg)
 {
     const struct sched_shutdown *req = arg;
 
+    TRACE(TRC_SCHED_SHUTDOWN, v->domain->id, v->id, req->reason);
     domain_shutdown(v->domain, req->reason & 0xff);
     return 0;
 }
@@ -122,6 +125,7 @@ static long op_shutdown_code(struct vcpu *v, void *arg)
 {
     const struct sched_shutdown *req = arg;
 
+    TRACE(TRC_SCHED_SHUTDOWN_CODE, v->domain->id, v->id, req->reason);
     (void)domain_latch_shutdown_code(v->domain, req->reason & 0xff);
     return 0;
 }

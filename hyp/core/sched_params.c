@@ -2,6 +2,7 @@
 #include <lodge/errno.h>
 #include <lodge/string.h>
 #include "core/sched_private.h"
+#include "core/trace.h"
 
 /* NULL: as before. -EINVAL: no active CPU in hard; unchanged. */
 static int affinity_change(struct vcpu *v, const cpumap_t *hard, const cpumap_t *soft)
@@ -105,6 +106,7 @@ int sched_set_params(struct domain *d, uint32_t weight, uint32_t cap_percent)
     if (weight == 0 || weight > SCHED_WEIGHT_MAX || cap_percent > d->max_vcpus * 100U) {
         return -EINVAL;
     }
+    TRACE(TRC_SCHED_ADJDOM, d->id);
     spin_lock(&d->lock);
     d->sched.weight = weight;
     sched_cap_set(&d->sched.cap, cap_percent);

@@ -14,6 +14,7 @@ enum softirq {
     SOFTIRQ_WORK,
     SOFTIRQ_CONSOLE,    /* debug keys, and dom0's notice of new lines in the ring */
     SOFTIRQ_ARCH,       /* x86: an NMI to pass on */
+    SOFTIRQ_TRACE,      /* a trace buffer is half full */
     NR_SOFTIRQS,
 };
 

@@ -60,6 +60,10 @@ static inline void arch_irq_restore(unsigned long flags)
 void arch_cpu_relax(void);
 
 extern struct frame *frame_table;
+
+uint64_t arch_time_ns(void);
+static inline uint64_t arch_cycles(void) { return arch_time_ns(); }
+
 static inline void *arch_map_frame(mfn_t mfn) { return host_ram + (mfn.n << PAGE_SHIFT); }
 static inline mfn_t arch_frame_of(const void *va)
 {

@@ -25,6 +25,13 @@ uint64_t host_frame_writable_refs(const struct frame *f)
     return f->type & ~TYPE_TABLE;
 }
 
+void arch_frame_share_with_tools(struct frame *f, bool writable)
+{
+    f->owner = FRAME_OWNER_XEN;
+    f->type = writable ? 1 : TYPE_TABLE;
+    __atomic_store_n(&f->count, FRAME_RESERVED | FRAME_EXTRA | 1, __ATOMIC_RELEASE);
+}
+
 bool guest_frame_get_writable(struct frame *f)
 {
     if (f->type & TYPE_TABLE) {

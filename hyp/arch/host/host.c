@@ -12,9 +12,11 @@
 #include "core/frame.h"
 #include "core/log.h"
 #include "core/softirq.h"
+#include "core/trace.h"
 #include "core/vcpu_op.h"
 #include <xen/sysctl.h>
 
+bool host_trace_routed;
 _Thread_local struct host_cpu host_cpu;
 _Thread_local jmp_buf *host_panic_jump;
 _Thread_local jmp_buf host_panic_here;
@@ -278,6 +280,11 @@ void arch_frame_released(struct frame *f, struct domain *d)
 {
     (void)f;
     __atomic_fetch_add(&d->arch.frames_released, 1, __ATOMIC_RELAXED);
+}
+
+void trace_arch_route(bool on)
+{
+    host_trace_routed = on;
 }
 
 void hypercall_arch_continue(struct vcpu *v, unsigned int n, const uint64_t *args)

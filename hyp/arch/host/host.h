@@ -19,6 +19,8 @@ void host_time_advance(uint64_t ns);
 uint64_t host_timer_deadline(unsigned int cpu); /* last arch_timer_program() of that CPU */
 unsigned int host_pokes(unsigned int cpu);      /* times it was poked since the last call */
 
+extern bool host_trace_routed; /* trace_arch_route() */
+
 /* What memory_op last named a frame (M2P). */
 uint64_t host_frame_name(mfn_t mfn);
 

@@ -66,6 +66,15 @@ static inline void arch_irq_restore(unsigned long f)
     }
 }
 
+/* A counter for time stamps; rates and offsets are the reader's business. */
+static inline uint64_t arch_cycles(void)
+{
+    uint32_t lo, hi;
+
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return (uint64_t)hi << 32 | lo;
+}
+
 #define frame_table ((struct frame *)FRAMETABLE_START)
 static inline void *arch_map_frame(mfn_t mfn) { return (void *)(DIRECTMAP_START + (mfn.n << PAGE_SHIFT)); }
 static inline mfn_t arch_frame_of(const void *va) { return MFN(((uint64_t)va - DIRECTMAP_START) >> PAGE_SHIFT); }
@@ -81,9 +90,10 @@ struct vcpu_arch {
     /* Offsets of this first part are used by assembly (asm_offsets.c). */
     struct cpu_user_regs regs;      /* while not running */
     bool kernel_mode;               /* guest kernel or guest user */
+    bool traced;                    /* pv/trace.c; assembly looks at it together with either neighbour */
+    uint8_t nmi_state;              /* NMI_* in pv/bounce.h, atomic */
     uint8_t iopl;                   /* virtual IOPL << 12 is guest-visible with vm_assist; PHYSDEVOP_set_iopl */
     uint8_t callback_flags;         /* CALLBACK_MASKS_* in pv/bounce.h */
-    uint8_t nmi_state;              /* NMI_* in pv/bounce.h, atomic */
     uint64_t kernel_sp;             /* as the bounce uses it: aligned, outside the hole or certain to fault */
     uint64_t kernel_sp_asked, kernel_ss; /* as the guest said */
     uint64_t event_callback, failsafe_callback, syscall_callback, syscall32_callback, sysenter_callback;

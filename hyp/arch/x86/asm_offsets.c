@@ -43,6 +43,7 @@ void asm_offsets(void)
     OFFSET(VCPU_exceptions, struct vcpu, perfc[PERFC_exceptions]);
     OFFSET(VCPU_syscalls, struct vcpu, perfc[PERFC_syscalls]);
     OFFSET(VCPU_kernel_mode, struct vcpu, arch.kernel_mode);
+    OFFSET(VCPU_traced, struct vcpu, arch.traced);
     OFFSET(VCPU_callback_flags, struct vcpu, arch.callback_flags);
     OFFSET(VCPU_nmi_state, struct vcpu, arch.nmi_state);
     OFFSET(VCPU_kernel_sp, struct vcpu, arch.kernel_sp);

@@ -210,7 +210,7 @@ hypercall_general:
         movq    $SEL_GUEST_DATA, UREGS_ss(%rsp)
         sti
         mov     UREGS_rax(%rsp), %r9
-        lea     hypercall_table(%rip), %r11
+        mov     hypercall_dispatch(%rip), %r11
         cmp     $NR_HYPERCALLS, %r9
         jae     2f
         mov     %r10, %rcx
@@ -270,7 +270,7 @@ FUNC(hypercall_iret_fast)
         mov     VCPU_info(%rax), %r11
         cmpb    $0, INFO_pending(%r11)
         jne     iret_general
-        cmpb    $0, VCPU_nmi_state(%rax)
+        cmpw    $0, VCPU_traced(%rax)           /* and nmi_state */
         jne     iret_general
         cmpq    $0, VCPU_cr3_user(%rax)
         je      iret_general
@@ -438,7 +438,7 @@ FUNC(page_fault_entry)
         sub     $UREGS_error_code, %rsp
         mov     %rax, UREGS_rax(%rsp)
         mov     CPUINFO_vcpu(%rsp), %rax
-        cmpb    $0, VCPU_kernel_mode(%rax)
+        cmpw    $0, VCPU_kernel_mode(%rax)      /* and traced */
         jne     1f
         mov     %rcx, UREGS_rcx(%rsp)
         mov     %r11, UREGS_r11(%rsp)

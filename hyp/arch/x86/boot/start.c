@@ -8,6 +8,7 @@
 #include "core/option.h"
 #include "core/sched.h"
 #include "core/softirq.h"
+#include "core/trace.h"
 #include "core/timer.h"
 #include "cpu/cpu.h"
 #include "cpu/extable.h"
@@ -129,6 +130,7 @@ INIT_TEXT NORETURN void boot_start(uint32_t magic, uint32_t information)
     mca_start();
     time_check_sync();
     serial_start();
+    trace_init();
 
     dom0_create();
     vga_release();

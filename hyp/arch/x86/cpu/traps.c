@@ -12,6 +12,7 @@
 #include "pv/bounce.h"
 #include "pv/guest_access.h"
 #include "pv/pv.h"
+#include "pv/trace.h"
 
 enum trap_vector {
     TRAP_DE = 0, TRAP_DB, TRAP_NMI, TRAP_BP, TRAP_OF, TRAP_BR, TRAP_UD, TRAP_NM, TRAP_DF,
@@ -57,7 +58,11 @@ static bool fault_in_hole(struct vcpu *v, uint64_t address)
 {
     uint64_t offset = address - (v->arch.window + VCPU_WINDOW_LDT);
 
-    return offset < VCPU_WINDOW_LDT && pv_ldt_fault(v, offset);
+    if (offset >= VCPU_WINDOW_LDT || !pv_ldt_fault(v, offset)) {
+        return false;
+    }
+    TRACE(TRC_PV_GDT_LDT_MAPPING_FAULT | TRC_64_FLAG, TRACE_U64(guest_regs()->rip), TRACE_U64(offset));
+    return true;
 }
 
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
@@ -93,6 +98,7 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
     }
     if (!error && pv_emulate_privileged(regs)) {
         perfc_vcpu_incr(v, privileged_emulations);
+        TRACE_PV(address, TRC_PV_EMULATE_PRIVOP, regs->rip);
         return;
     }
     pv_inject_trap(TRAP_GP, error);
@@ -167,6 +173,7 @@ static void guest_trap(struct cpu_user_regs *regs, unsigned int vector)
     case TRAP_UD:
         if (pv_emulate_forced_cpuid(regs)) {
             perfc_vcpu_incr(v, forced_cpuids);
+            TRACE_PV(address, TRC_PV_FORCED_INVALID_OP, regs->rip);
         } else {
             pv_inject_trap(vector, 0);
         }

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/object.h"
 #include "core/percpu.h"
+#include "core/trace.h"
 #include "entry.h"
 #include "platform/apic.h"
 #include "platform/ioapic.h"
@@ -115,6 +116,13 @@ void irq_line_move(struct irq_desc *desc, unsigned int cpu)
     }
 }
 
+static void trace_vector(uint32_t event, unsigned int irq, uint8_t vector)
+{
+    const uint64_t *cpus = cpus_online.bits; /* it means the same on all of them */
+
+    TRACE(event, TRACE_U16(irq, vector), TRACE_U64(cpus[0]), TRACE_U64(cpus[1]), TRACE_U64(cpus[2]));
+}
+
 /*
  * Vectors are dealt out round robin over the priority classes (the upper four bits), so that none
  * is crowded.
@@ -136,6 +144,7 @@ static uint8_t vector_alloc(unsigned int irq)
         }
     }
     spin_unlock_irqrestore(&vector_lock, flags);
+    trace_vector(TRC_HW_IRQ_ASSIGN_VECTOR, irq, found);
     return found;
 }
 
@@ -143,6 +152,7 @@ static void vector_free(uint8_t vector)
 {
     unsigned long flags = spin_lock_irqsave(&vector_lock);
 
+    trace_vector(TRC_HW_IRQ_CLEAR_VECTOR, vector_irq[vector] - 1, vector);
     vector_irq[vector] = 0;
     spin_unlock_irqrestore(&vector_lock, flags);
 }
@@ -323,6 +333,7 @@ void irq_cpu_remove(unsigned int cpu)
 
 static void device_interrupt(struct irq_desc *desc)
 {
+    uint64_t start = unlikely(trace_on) ? arch_cycles() : 0;
     unsigned int owner;
 
     __atomic_fetch_add(&desc->in_handler, 1, __ATOMIC_ACQUIRE);
@@ -347,6 +358,7 @@ static void device_interrupt(struct irq_desc *desc)
         desc->fn(desc->data);
     }
     __atomic_fetch_sub(&desc->in_handler, 1, __ATOMIC_RELEASE);
+    TRACE(TRC_HW_IRQ_HANDLED, irq_desc_number(desc), (uint32_t)start, (uint32_t)arch_cycles());
 }
 
 /* A message that was still on its way when its vector was given back; an 8259 that is silenced. */
@@ -389,6 +401,7 @@ void irq_handle(struct cpu_user_regs *regs)
         device_interrupt(&descs[vector_irq[vector] - 1]);
         return;
     }
+    TRACE(TRC_HW_IRQ_UNMAPPED_VECTOR, vector);
     vector_spurious(vector);
 }
 

@@ -13,6 +13,7 @@
 #include "entry.h"
 #include "pv/guest_access.h"
 #include "pv/pv.h"
+#include "pv/trace.h"
 
 #define TRAP_NMI 2
 #define TRAP_PF  14
@@ -87,10 +88,11 @@ void pv_inject_trap(unsigned int vector, uint32_t error_code)
     const struct trap_info *ti = &v->arch.traps[vector];
     uint64_t extra = error_code;
 
+    TRACE_PV(trap, vector, has_error_code(vector), error_code);
     bounce(v, ti->address, TI_GET_IF(ti), has_error_code(vector), &extra, trap_name(vector));
 }
 
-void pv_inject_page_fault(uint64_t address, uint32_t error_code)
+static ALWAYS_INLINE void inject_page_fault(uint64_t address, uint32_t error_code)
 {
     struct vcpu *v = current;
     const struct trap_info *ti = &v->arch.traps[TRAP_PF];
@@ -102,11 +104,28 @@ void pv_inject_page_fault(uint64_t address, uint32_t error_code)
     bounce(v, ti->address, TI_GET_IF(ti), 1, &extra, "page fault");
 }
 
+static __attribute__((noinline, cold)) void inject_page_fault_traced(uint64_t address, uint32_t error_code)
+{
+    trace_pv_page_fault(address, error_code);
+    inject_page_fault(address, error_code);
+}
+
+/* The commonest by far: a record must not cost the others a register. */
+void pv_inject_page_fault(uint64_t address, uint32_t error_code)
+{
+    if (unlikely(trace_on)) {
+        inject_page_fault_traced(address, error_code);
+    } else {
+        inject_page_fault(address, error_code);
+    }
+}
+
 void pv_inject_software(unsigned int vector)
 {
     struct vcpu *v = current;
     const struct trap_info *ti = &v->arch.traps[vector];
 
+    TRACE_PV(trap, vector, false, 0);
     bounce(v, ti->address, TI_GET_IF(ti), 0, NULL, trap_name(vector));
 }
 

@@ -15,6 +15,7 @@
 #include "pv/pt_entry.h"
 #include "pv/pt_update.h"
 #include "pv/pv.h"
+#include "pv/trace.h"
 #include "pv/type.h"
 
 static uint64_t size_mask(unsigned int bytes)
@@ -165,6 +166,7 @@ static bool quick_emulate(struct vcpu *v, uint64_t va, struct cpu_user_regs *reg
     if (rc) {
         return false;
     }
+    TRACE_PV(ptwr, table, va, regs->rip);
     regs->rip += f->length;
     regs->rflags &= ~RFLAGS_RF;
     return true;
@@ -209,6 +211,7 @@ static __attribute__((noinline)) bool full_emulate(struct vcpu *v, uint64_t va, 
         }
     }
     if (!rc) {
+        TRACE_PV(ptwr, table, va, regs->rip);
         emul_rmw_apply(regs, &insn, &w);
         return true;
     }

@@ -109,7 +109,7 @@ void m2p_share(void)
 
     for (unsigned int i = 0; memory_arch_m2p_extent(i, &mfn); i++) {
         for (unsigned int k = 0; mfn.n && k < ENTRIES; k++) {
-            type_share_readonly(frame_of(mfn_add(mfn, k)));
+            arch_frame_share_with_tools(frame_of(mfn_add(mfn, k)), false);
         }
     }
 }

@@ -114,10 +114,10 @@ static bool slot_is_ours(unsigned int level, unsigned int i)
     return level == 4 && i >= HOLE_SLOT_FIRST && i < HOLE_SLOT_END;
 }
 
-void type_share_readonly(struct frame *f)
+void arch_frame_share_with_tools(struct frame *f, bool writable)
 {
     f->owner = FRAME_OWNER_XEN;
-    f->type = TYPE_NONE | TYPE_VALIDATED | 1;
+    f->type = (writable ? TYPE_WRITABLE : TYPE_NONE) | TYPE_VALIDATED | 1;
     __atomic_store_n(&f->count, FRAME_RESERVED | FRAME_EXTRA | 1, __ATOMIC_RELEASE);
 }
 

@@ -106,12 +106,6 @@ static inline void type_put_writable(struct frame *f)
 /* If the frame is partial, devalidate it. 0 or -ERESTART. */
 int type_abandon(struct frame *f, bool preemptible) MUST_CHECK;
 /*
- * Boot: a page of the hypervisor's that privileged domains may map, read-only, as DOMID_XEN's. It keeps a type that no
- * writable mapping can take.
- */
-void type_share_readonly(struct frame *f);
-
-/*
  * Whether an L4 table shows the M2P to who runs on it. By itself it does not, and does from when it becomes a
  * kernel's base pointer on; with VMASST_TYPE_m2p_strict it does, until it becomes a user's. Source: Xen 4.17
  * arch/x86/mm.c, new_guest_cr3 and MMUEXT_NEW_USER_BASEPTR.

@@ -22,6 +22,7 @@
 #include "pv/guest_access.h"
 #include "pv/pv.h"
 #include "pv/pv_mm.h"
+#include "pv/trace.h"
 #include "pv/type.h"
 
 #define NR_TRAPS    256
@@ -43,6 +44,7 @@ int vcpu_arch_init(struct vcpu *v)
 {
     v->arch.l4_kernel = v->arch.l4_user = MFN_INVALID;
     v->arch.kernel_mode = true;
+    v->arch.traced = trace_arch_routed();
     v->arch.dr[6] = DR6_DEFAULT;
     v->arch.dr[7] = DR7_DEFAULT;
     v->arch.cr0_guest = CR0_PE | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_MP | CR0_PG;
