@@ -84,10 +84,12 @@ static void work_run(void)
         spin_unlock_irqrestore(&work_lock, flags);
         w->fn(w->data);
         flags = spin_lock_irqsave(&work_lock);
-        w->running = false;
-        this_cpu(work_running) = NULL;
-        if (w->scheduled) {
-            work_enqueue(w);
+        if (this_cpu(work_running) == w) { /* otherwise it has killed itself, and may be gone */
+            this_cpu(work_running) = NULL;
+            w->running = false;
+            if (w->scheduled) {
+                work_enqueue(w);
+            }
         }
     }
     if (!list_empty(queue)) {
@@ -128,7 +130,11 @@ void work_kill(struct work *w)
     w->dead = true;
     w->scheduled = false;
     list_remove(&w->link);
-    while (w->running && this_cpu(work_running) != w) {
+    if (this_cpu(work_running) == w) {
+        this_cpu(work_running) = NULL;
+        w->running = false;
+    }
+    while (w->running) {
         spin_unlock_irqrestore(&work_lock, flags);
         arch_cpu_relax();
         flags = spin_lock_irqsave(&work_lock);

@@ -50,7 +50,7 @@ struct work {
 void work_init(struct work *w, void (*fn)(void *data), void *data);
 void work_schedule(struct work *w); /* on this CPU; nothing if it is scheduled already, or dead */
 void work_schedule_cpu(struct work *w, unsigned int cpu);
-/* waits until it does not run (unless called by itself) and never will */
+/* waits until it does not run and never will; its own fn may call it, and may free it then */
 void work_kill(struct work *w);
 void work_cpu_migrate_all(unsigned int from); /* CPU gone offline: its queue moves to this CPU */
 void softirq_init(void);        /* boot CPU, before the first work_schedule() */

@@ -1,6 +1,7 @@
 #include "core/softirq.h"
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include "core/log.h"
 #include "hyp/arch/host/host.h"
@@ -140,6 +141,22 @@ TEST(work_may_kill_itself)
     assert_int_equal(runs, 1);
 }
 
+static void free_self(void *data)
+{
+    work_kill(data);
+    free(data);
+}
+
+TEST(work_that_has_killed_itself_may_free_itself)
+{
+    struct work *w = malloc(sizeof(*w));
+
+    work_init(w, free_self, w);
+    work_schedule(w);
+    softirq_process();
+    assert_false(softirq_pending());
+}
+
 static bool started, finished;
 
 static void slow(void *data)
@@ -195,4 +212,5 @@ TEST(a_cpus_work_can_be_taken_over)
 TEST_RUN(setup, NULL, T(all_are_processed_and_the_scheduler_last),
          T(another_cpu_is_poked_once_until_it_has_looked), T(work_runs_once_on_its_cpu),
          T(work_may_schedule_itself), T(killed_work_never_runs), T(work_may_kill_itself),
-         T(kill_waits_until_it_has_run), T(a_cpus_work_can_be_taken_over))
+         T(work_that_has_killed_itself_may_free_itself), T(kill_waits_until_it_has_run),
+         T(a_cpus_work_can_be_taken_over))

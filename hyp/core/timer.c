@@ -172,9 +172,11 @@ static void timers_run(void)
         perfc_incr(timers);
         t->fn(t->data);
         flags = spin_lock_irqsave(&tc->lock);
-        tc->running = NULL;
-        /* Pairs with the acquire in timer_kill(), whose caller may free the timer at once. */
-        __atomic_fetch_sub(&t->running, 1, __ATOMIC_RELEASE);
+        if (tc->running == t) { /* otherwise it has killed itself, and may be gone */
+            tc->running = NULL;
+            /* Pairs with the acquire in timer_kill(), whose caller may free the timer at once. */
+            __atomic_fetch_sub(&t->running, 1, __ATOMIC_RELEASE);
+        }
         if (!tc->root || tc->root->expires_ns > now) {
             now = arch_time_ns();
         }
@@ -270,12 +272,15 @@ void timer_kill(struct timer *t)
 {
     unsigned long flags;
     struct timer_cpu *tc = timer_lock(t, &flags);
-    bool by_itself = this_cpu(timer_cpus).running == t;
 
     heap_remove(tc, t);
     t->dead = true;
     spin_unlock_irqrestore(&tc->lock, flags);
-    while (!by_itself && __atomic_load_n(&t->running, __ATOMIC_ACQUIRE)) {
+    if (this_cpu(timer_cpus).running == t) {
+        this_cpu(timer_cpus).running = NULL;
+        __atomic_fetch_sub(&t->running, 1, __ATOMIC_RELEASE);
+    }
+    while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE)) {
         arch_cpu_relax();
     }
 }

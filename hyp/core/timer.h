@@ -30,7 +30,7 @@ void timer_set(struct timer *t, uint64_t expires_ns);
 /* not queued any more; may still be running elsewhere */
 void timer_stop(struct timer *t);
 void timer_migrate(struct timer *t, unsigned int cpu);
-/* stopped, finished (unless called by its own fn) and refused for ever */
+/* stopped, finished and refused for ever; its own fn may call it, and may free it then */
 void timer_kill(struct timer *t);
 static inline bool timer_active(const struct timer *t)
 {

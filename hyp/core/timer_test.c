@@ -260,6 +260,24 @@ TEST(fn_may_kill_its_own_timer)
     assert_int_equal(t.running, 0);
 }
 
+static void free_self(void *data)
+{
+    fired++;
+    timer_kill(data);
+    free(data);
+}
+
+TEST(a_timer_whose_fn_has_killed_it_may_be_freed_there)
+{
+    struct timer *t = malloc(sizeof(*t));
+
+    start();
+    timer_init(t, free_self, t, 0);
+    timer_set(t, 0);
+    softirq_process();
+    assert_int_equal(fired, 1);
+}
+
 static bool started, finished;
 
 static void slow(void *data)
@@ -337,4 +355,5 @@ TEST_RUN(setup, NULL, T(fires_in_time_and_never_before), T(a_time_in_the_past_fi
          T(another_cpus_timer_fires_there), T(a_timer_moves_with_its_time),
          T(a_timer_of_a_cpu_that_has_gone_is_the_setters),
          T(fn_may_set_its_own_timer), T(fn_may_kill_its_own_timer),
+         T(a_timer_whose_fn_has_killed_it_may_be_freed_there),
          T(kill_waits_until_fn_has_finished), T(the_dump_visits_every_timer))
