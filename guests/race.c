@@ -1,8 +1,10 @@
-/* race.c: two vCPUs that want one frame to be two things at once. Whoever comes second is refused;
- * whatever happened, in the end every reference is gone and the frame is an ordinary page again. */
+/* race.c: two vCPUs that get in each other's way. Where they want one frame to be two things at once,
+ * whoever comes second is refused; whatever happened, in the end every reference is gone and the frame
+ * is an ordinary page again. */
 #include "lib/guest.h"
 
-#define ROUNDS 500
+#define ROUNDS      500
+#define PATIENCE_NS 5000000000UL
 
 static uint64_t *page; /* the frame that both want */
 static volatile bool stop;
@@ -156,9 +158,46 @@ static void race_table_update(void)
     finish("update-against-pin");
 }
 
+/* A vCPU forgets its own translations while another wants all to forget theirs, and then waits for
+ * that other one: if its flush was missed, they wait for each other. */
+static void flush_and_wait(void *arg)
+{
+    (void)arg;
+    while (!stop) {
+        unsigned long seen = wins[0];
+        uint64_t patience = clock_ns() + PATIENCE_NS;
+        unsigned int i;
+
+        for (i = 0; i < 20; i++) {
+            (void)mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0);
+        }
+        wins[1]++;
+        while (!stop && wins[0] == seen) {
+            if (clock_ns() > patience) {
+                violations++; /* the next flush frees it */
+                break;
+            }
+        }
+    }
+}
+
+static void race_flushes(void)
+{
+    start_other(flush_and_wait);
+    while (wins[0] < 20 * ROUNDS && clock_ns() < deadline) {
+        (void)mmuext(MMUEXT_TLB_FLUSH_ALL, 0);
+        wins[0]++;
+    }
+    stop = true;
+    vcpu_wait(1);
+    check(wins[1] > 0, true, "flushes-both");
+    check(violations, 0, "flushes-never-missed");
+}
+
 void guest_main(void)
 {
     page = table_alloc();
+    race_flushes();
     race_writable_against_pin();
     race_two_levels();
     race_one_entry();

@@ -28,10 +28,16 @@ void tlb_epoch(void); /* asks all CPUs to flush; any context */
 /* Loads CR3: guests' translations of this CPU are forgotten. */
 static inline void write_cr3_flush(uint64_t maddr)
 {
+    uint32_t *time = &this_cpu(tlb_flush_time);
+    uint32_t last = __atomic_load_n(time, __ATOMIC_RELAXED);
     uint32_t now = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
 
     write_cr3(maddr);
-    __atomic_store_n(&this_cpu(tlb_flush_time), now, __ATOMIC_RELEASE);
+    /*
+     * Unless an interrupt has flushed meanwhile: its time is the later one, and whoever asked for
+     * it waits for that. Nobody but this CPU writes here, so that the instruction needs no lock.
+     */
+    __asm__ volatile("cmpxchg %2, %0" : "+m"(*time), "+a"(last) : "r"(now) : "memory", "cc");
     if (unlikely(!(now & (TLB_EPOCH - 1)))) {
         tlb_epoch();
     }
