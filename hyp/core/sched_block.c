@@ -26,15 +26,20 @@ void vcpu_block(void)
 void vcpu_unblock(struct vcpu *v)
 {
     uint32_t old = __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
+    uint64_t bit = 1ULL << (v->id % 64);
 
     if (!(old & 1U << VCPU_BLOCKED)) {
         return;
     }
     if (unlikely(v->poll_evtchn)) {
-        /* SCHEDOP_poll ends with any wake-up. */
+        /*
+         * SCHEDOP_poll ends with any wake-up. It may have ended by now, and another have begun:
+         * who takes the bit by which that would be found wakes it up too.
+         */
         __atomic_store_n(&v->poll_evtchn, 0, __ATOMIC_RELAXED);
-        __atomic_fetch_and(&v->domain->poll_mask[v->id / 64], ~(1ULL << (v->id % 64)),
-                           __ATOMIC_SEQ_CST);
+        if (__atomic_fetch_and(&v->domain->poll_mask[v->id / 64], ~bit, __ATOMIC_SEQ_CST) & bit) {
+            __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
+        }
     }
     vcpu_wake(v);
 }
