@@ -36,6 +36,53 @@ static int read_com2(void)
     return trap_try(read_port, &port, &report);
 }
 
+USER_PROBE(user_read_port, "mov %edi, %edx; xor %eax, %eax; in %dx, %al");
+USER_PROBE(user_read_port_4, "mov %edi, %edx; in %dx, %eax");
+USER_PROBE(user_write_ports, "mov %edi, %edx; mov $1, %ecx; mov %rsp, %rsi; sub $8, %rsi; rep outsb");
+
+static int user_port(const uint8_t *probe, unsigned int port)
+{
+    struct trap_report report;
+
+    return user_run(probe, port, &report);
+}
+
+/* The bitmap is the kernel's to give, and lies where only the kernel can read it. */
+static void check_user_bitmap(void)
+{
+    static uint8_t bitmap[8192];
+    struct physdev_set_iobitmap arg = { .nr_ports = 65536 };
+    const unsigned int at = COM2 + 7;
+
+    user_init();
+    guest_need(set_iopl(1));
+    check(user_port(user_read_port, at), VECTOR_GP, "user-port-refused");
+    memset(bitmap, 0xff, sizeof(bitmap));
+    bitmap[at / 8] = 0xff ^ 1U << at % 8;
+    set_xen_guest_handle(arg.bitmap, bitmap);
+    guest_need(xen_physdev_op(PHYSDEVOP_set_iobitmap, &arg));
+    check(user_port(user_read_port, at), VECTOR_SYSCALL, "user-port-allowed");
+    check(user_port(user_write_ports, at), VECTOR_SYSCALL, "user-port-string-allowed");
+    check(user_port(user_read_port, at - 1), VECTOR_GP, "user-port-beside-refused");
+    check(user_port(user_read_port_4, at - 3), VECTOR_GP, "user-wide-port-refused");
+    bitmap[at / 8] = 0;
+    check(user_port(user_read_port_4, at - 3), VECTOR_SYSCALL, "user-wide-port-allowed");
+    check(user_port(user_read_port_4, at - 1), VECTOR_GP, "user-port-across-bytes-refused");
+    bitmap[65535 / 8] = 0;
+    check(user_port(user_read_port, 65535), VECTOR_SYSCALL, "user-last-port-allowed");
+    check(user_port(user_read_port_4, 65533), VECTOR_GP, "user-beyond-last-port-refused");
+    /* What the hypervisor keeps reads as all ones: allowed is not given. */
+    bitmap[0x20 / 8] = 0;
+    check(user_port(user_read_port, 0x20), VECTOR_SYSCALL, "user-kept-port-no-fault");
+    arg.nr_ports = at;
+    guest_need(xen_physdev_op(PHYSDEVOP_set_iobitmap, &arg));
+    check(user_port(user_read_port, at), VECTOR_GP, "user-port-beyond-bitmap");
+    guest_need(set_iopl(3));
+    check(user_port(user_read_port, at), VECTOR_SYSCALL, "user-port-by-iopl-3");
+    guest_need(set_iopl(1));
+    result(set_iopl(4), "iopl-4");
+}
+
 static void check_port_bitmap(void)
 {
     static uint8_t bitmap[8192];
@@ -197,6 +244,7 @@ static void check_refusals(void)
 void guest_main(void)
 {
     check_port_bitmap();
+    check_user_bitmap();
     check_interrupt();
     check_refusals();
 }

@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "mm/page.h"
 #include "platform/acpi.h"
+#include "platform/irq.h"
 #include "platform/platform.h"
 
 #define IOREGSEL 0x00
@@ -14,6 +15,7 @@
 #define REG_VERSION 0x01
 #define REG_RTE(n)  (0x10 + 2 * (n))
 
+#define RTE_VECTOR        0xffU
 #define RTE_DELIVERY(rte) ((rte) >> 8 & 7)
 #define RTE_LOW           0x2000U
 #define RTE_LEVEL         0x8000U
@@ -209,17 +211,15 @@ int ioapic_guest_read(uint64_t physbase, uint32_t reg, uint32_t *value)
 
 /*
  * The hypervisor programs redirection entries itself when a line is bound; of what the guest
- * writes, only which line it means and its type are of interest. Xen 4.17 xen/arch/x86/io_apic.c
+ * writes, only which line it means and how is of interest. Xen 4.17 xen/arch/x86/io_apic.c
  * ioapic_guest_write: other registers are ignored.
  */
-int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned int *gsi,
-                       bool *level, bool *low)
+int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, struct ioapic_write *w)
 {
     unsigned int i = 0;
     const struct ioapic *a = find_physbase(physbase, &i);
 
-    *gsi = ~0U;
-    *level = *low = false;
+    *w = (struct ioapic_write){ .gsi = IRQ_NONE };
     if (!a) {
         return -EINVAL;
     }
@@ -229,8 +229,12 @@ int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned
     if (reg >= REG_RTE(a->pins) || RTE_DELIVERY(value) > DELIVERY_LOWEST) {
         return -EINVAL;
     }
-    *gsi = acpi.ioapics[i].gsi_base + (reg - REG_RTE(0)) / 2;
-    *level = value & RTE_LEVEL;
-    *low = value & RTE_LOW;
+    *w = (struct ioapic_write){
+        .gsi = acpi.ioapics[i].gsi_base + (reg - REG_RTE(0)) / 2,
+        .level = value & RTE_LEVEL,
+        .low = value & RTE_LOW,
+        .masked = value & RTE_MASKED,
+        .vector = value & RTE_VECTOR,
+    };
     return 0;
 }

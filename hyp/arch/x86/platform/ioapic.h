@@ -21,12 +21,19 @@ void ioapic_mask(unsigned int gsi);
 void ioapic_unmask(unsigned int gsi);
 bool ioapic_is_page(uint64_t mfn); /* the page of some I/O APIC's registers */
 
-/*
- * PHYSDEVOP_apic_read and _write: 0; -EINVAL no I/O APIC there, or (write) no such entry or a mode
- * that is not to be given.
- */
+/* PHYSDEVOP_apic_read: 0; -EINVAL no I/O APIC there. */
 int ioapic_guest_read(uint64_t physbase, uint32_t reg, uint32_t *value) MUST_CHECK;
-int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value, unsigned int *gsi,
-                       bool *level, bool *low) MUST_CHECK; /* *gsi: the line it means, ~0 if none */
+
+/*
+ * PHYSDEVOP_apic_write: what a guest means by it. 0; -EINVAL no I/O APIC there, no such entry, or a
+ * mode that is not to be given.
+ */
+struct ioapic_write {
+    unsigned int gsi; /* IRQ_NONE: a register that does not count */
+    bool level, low, masked;
+    uint8_t vector;
+};
+int ioapic_guest_write(uint64_t physbase, uint32_t reg, uint32_t value,
+                       struct ioapic_write *w) MUST_CHECK;
 
 #endif

@@ -215,7 +215,7 @@ void irq_free(unsigned int gsi)
     irq_synchronize(gsi);
 }
 
-int irq_set_type(unsigned int gsi, bool level, bool low)
+int irq_set_type(unsigned int gsi, bool level, bool low, bool for_good)
 {
     struct irq_desc *desc = gsi < nr_gsis ? irq_desc_of(gsi) : NULL;
     unsigned long flags;
@@ -225,10 +225,12 @@ int irq_set_type(unsigned int gsi, bool level, bool low)
         return -EINVAL;
     }
     flags = spin_lock_irqsave(&desc->lock);
-    if (desc->owner == OWNER_NONE && !desc->typed) {
+    /* Line 0 is the interval timer's: no guest gets it. */
+    if (gsi && desc->owner == OWNER_NONE && !(for_good && desc->type_fixed)) {
         desc->level = level;
         desc->low = low;
         desc->typed = true;
+        desc->type_fixed |= for_good;
         rc = 0;
     }
     spin_unlock_irqrestore(&desc->lock, flags);

@@ -43,10 +43,10 @@ int irq_request(unsigned int gsi, void (*fn)(void *data), void *data) MUST_CHECK
 void irq_free(unsigned int gsi);
 
 /*
- * Edge or level, high or low: for an unused line. 0; -EINVAL; -EEXIST it is in use, or said so
- * before.
+ * Edge or level, high or low: for an unused line. 0; -EINVAL; -EEXIST it is in use, or has been told
+ * for good before.
  */
-int irq_set_type(unsigned int gsi, bool level, bool low) MUST_CHECK;
+int irq_set_type(unsigned int gsi, bool level, bool low, bool for_good) MUST_CHECK;
 uint8_t irq_vector(unsigned int irq); /* 0: none yet, or no such irq */
 
 /* A message interrupt's number. IRQ_NONE: none left. */

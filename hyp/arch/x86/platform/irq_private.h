@@ -18,6 +18,7 @@ struct irq_desc {
     uint8_t vector;       /* 0: none yet */
     uint8_t owner;        /* enum irq_owner */
     bool level, low, typed;
+    bool type_fixed; /* PHYSDEVOP_setup_gsi */
     bool share;
     bool stormy;          /* masked by the storm limit */
     unsigned int storms;  /* how often */

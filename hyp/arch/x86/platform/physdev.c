@@ -24,7 +24,7 @@ static long op_irq_status_query(struct vcpu *caller, void *arg)
     struct physdev_irq_status_query *req = arg;
     struct domain *d = caller->domain;
 
-    if (req->irq >= nr_irqs) {
+    if (req->irq >= pirq_limit()) {
         return -EINVAL;
     }
     /* A guest that wants to know better looks at the page of PHYSDEVOP_pirq_eoi_gmfn. */
@@ -67,27 +67,25 @@ static long op_apic_read(struct vcpu *caller, void *arg)
 }
 
 /*
- * Level or edge, high or low is all that a guest decides; which lines it uses it has said by
- * mapping them.
+ * How kernels had lines before PHYSDEVOP_map_pirq: unmasking an entry with a "vector" makes that
+ * number the line's. Level or edge, high or low is all else that counts, and a line in use keeps it.
  */
 static long op_apic_write(struct vcpu *caller, void *arg)
 {
     const struct physdev_apic *req = arg;
-    unsigned int gsi;
-    bool level, low;
+    struct ioapic_write w;
     int rc;
 
     if (privilege_machine(caller)) {
         return -EPERM;
     }
-    rc = ioapic_guest_write(req->apic_physbase, req->reg, req->value, &gsi, &level, &low);
-    if (!rc && gsi != IRQ_NONE) {
-        rc = irq_set_type(gsi, level, low);
-        if (rc == -EEXIST) {
-            rc = 0; /* a line in use keeps its type */
-        }
+    rc = ioapic_guest_write(req->apic_physbase, req->reg, req->value, &w);
+    if (rc || w.gsi == IRQ_NONE || irq_set_type(w.gsi, w.level, w.low, false) || w.masked) {
+        return rc;
     }
-    return rc;
+    /* Eight bits do not name all lines: beyond, the number is the line's own. */
+    rc = pirq_map_gsi(dom0, w.gsi, &(int){ w.gsi >= 256 ? (int)w.gsi : w.vector });
+    return rc == -EEXIST ? 0 : rc;
 }
 
 /*
@@ -254,7 +252,7 @@ static long op_setup_gsi(struct vcpu *caller, void *arg)
     if (req->gsi < 0 || (unsigned int)req->gsi >= nr_gsis) {
         return -EINVAL;
     }
-    return irq_set_type(req->gsi, req->triggering != 0, req->polarity != 0);
+    return irq_set_type(req->gsi, req->triggering != 0, req->polarity != 0, true);
 }
 
 static long op_get_free_pirq(struct vcpu *caller, void *arg)

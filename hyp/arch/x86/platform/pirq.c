@@ -18,7 +18,8 @@
 #include "platform/irq.h"
 #include "platform/msi.h"
 
-#define GSI_ISA_END 16 /* numbers below are for ISA lines, which are asked for by number */
+#define GSI_ISA_END 16   /* numbers below are for ISA lines, which are asked for by number */
+#define MIN_PIRQS   256U /* what a byte can name: PHYSDEVOP_apic_write */
 
 struct pirq {
     uint32_t irq;  /* IRQ_NONE: unmapped */
@@ -33,6 +34,11 @@ struct pirq_table {
     struct pirq slots[];
 };
 
+unsigned int pirq_limit(void)
+{
+    return MAX(nr_irqs, MIN_PIRQS);
+}
+
 static struct pirq_table *table_of(const struct domain *d)
 {
     return __atomic_load_n(&d->arch.pirqs, __ATOMIC_ACQUIRE);
@@ -43,16 +49,18 @@ static struct pirq_table *table_make(struct domain *d)
 {
     struct pirq_table *t = table_of(d);
     void *other = NULL;
+    unsigned int nr;
 
     if (t) {
         return t;
     }
-    t = object_alloc(sizeof(*t) + nr_irqs * sizeof(t->slots[0]));
+    nr = pirq_limit();
+    t = object_alloc(sizeof(*t) + nr * sizeof(t->slots[0]));
     if (!t) {
         return NULL;
     }
     spin_init(&t->lock, RANK_PIRQ);
-    t->nr = nr_irqs;
+    t->nr = nr;
     for (unsigned int i = 0; i < t->nr; i++) {
         t->slots[i].irq = IRQ_NONE;
     }
@@ -233,12 +241,19 @@ bool pirq_shared(struct domain *d, uint32_t pirq)
     return irq != IRQ_NONE && irq_guest_shared(irq);
 }
 
+static bool is_reserved(const struct domain *d, uint32_t pirq)
+{
+    struct pirq_table *t = table_of(d);
+
+    return t && pirq < t->nr && t->slots[index_nospec(pirq, t->nr)].reserved;
+}
+
 int pirq_eoi(struct domain *d, uint32_t pirq)
 {
     uint32_t irq = irq_of(d, pirq);
 
     if (irq == IRQ_NONE) {
-        return -EINVAL;
+        return is_reserved(d, pirq) ? 0 : -EINVAL;
     }
     if (d->arch.auto_unmask) {
         evtchn_port_t port = pirq_port(d, pirq);
@@ -328,7 +343,7 @@ int pirq_arch_bind(struct vcpu *v, uint32_t pirq, bool share, evtchn_port_t port
     int rc;
 
     (void)port; /* pirq_send() finds it */
-    if (pirq >= nr_irqs) {
+    if (pirq >= pirq_limit()) {
         return -EINVAL;
     }
     if (!t) {

@@ -10,6 +10,9 @@
 
 struct domain;
 
+/* pirqs are numbers below this. */
+unsigned int pirq_limit(void);
+
 /*
  * Everything of d's is unbound and unmapped; d does not run. To be called before its frames are
  * given back.
