@@ -17,6 +17,7 @@
 #include "cpu/msr.h"
 #include "entry.h"
 #include "mm/page.h"
+#include "platform/mtrr.h"
 
 #define DESC_HYP_CODE     0x00af9b000000ffffULL
 #define DESC_HYP_DATA     0x00cf93000000ffffULL
@@ -207,6 +208,9 @@ void cpu_init(unsigned int cpu)
         load_tables(cpu);
     }
     control_init();
+    if (cpu == 0) {
+        mtrr_init();
+    }
     fpu_init(cpu);
     pv_cpu_init(cpu);
 }
