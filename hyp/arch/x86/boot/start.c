@@ -16,6 +16,7 @@
 #include "cpu/insn.h"
 #include "cpu/smp.h"
 #include "entry.h"
+#include "mm/cache.h"
 #include "mm/hyp_map.h"
 #include "mm/io_page.h"
 #include "mm/page.h"
@@ -102,6 +103,7 @@ INIT_TEXT NORETURN void boot_start(uint32_t magic, uint32_t information)
 {
     cpu_early_init();
     features_init();
+    cache_init();
     topology_init();
     multiboot_parse(magic, information);
     option_parse(boot_info.cmdline);

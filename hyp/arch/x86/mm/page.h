@@ -14,6 +14,7 @@
 #define PTE_D      0x040ULL
 #define PTE_PSE    0x080ULL /* L2, L3; in an L1 entry: PAT */
 #define PTE_PAT    0x080ULL
+#define PTE_WC     PTE_PAT  /* what the PAT of cpu/cpu.c makes of it: write combining */
 #define PTE_G      0x100ULL
 #define PTE_AVAIL  0xe00ULL
 #define PTE_AVAIL_HIGH 0x7ff0000000000000ULL

@@ -5,6 +5,7 @@
 #include "core/guest_frame.h"
 #include "core/log.h"
 #include "core/softirq.h"
+#include "mm/cache.h"
 #include "mm/flush.h"
 #include "mm/page.h"
 #include "platform/pirq.h"
@@ -35,6 +36,9 @@ void arch_frame_released(struct frame *f, struct domain *d)
     mm_dirty_cpus(d, &cpus);
     if (!cpumap_empty(&cpus)) {
         flush_tlb_mask(&cpus);
+    }
+    if (unlikely(type_word(f) & TYPE_COMBINED)) {
+        cache_flush(arch_map_frame(frame_mfn(f)), PAGE_SIZE);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <lodge/errno.h>
 #include "core/log.h"
 #include "core/option.h"
+#include "mm/cache.h"
 #include "platform/mmio.h"
 #include "pv/mm_target.h"
 #include "pv/type.h"
@@ -51,6 +52,22 @@ static __attribute__((noinline, cold)) int bad_bits(uint64_t entry)
     return -EINVAL;
 }
 
+/* An entry that names RAM, whose references are taken, asks for it uncached, or otherwise cached. */
+static __attribute__((noinline)) int cache_attributes_check(struct frame *f, uint64_t entry)
+{
+    if (frame_shared(f)) {
+        if (entry & PTE_RW) {
+            type_put_writable(f);
+        }
+        frame_put(f);
+        return -EACCES; /* the hypervisor uses this page cached */
+    }
+    if ((entry & (PTE_CACHE | PTE_RW)) == (PTE_WC | PTE_RW) && !cache_self_snoops) {
+        __atomic_fetch_or(&f->type, TYPE_COMBINED, __ATOMIC_RELAXED);
+    }
+    return 0;
+}
+
 static ALWAYS_INLINE int entry_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
     uint64_t entry = *pte;
@@ -73,14 +90,7 @@ static ALWAYS_INLINE int entry_get(uint64_t *pte, struct domain *pt_owner, struc
         frame_put(f);
         return -EBUSY;
     }
-    if (unlikely(entry & PTE_CACHE) && frame_shared(f)) {
-        if (entry & PTE_RW) {
-            type_put_writable(f);
-        }
-        frame_put(f);
-        return -EACCES; /* the hypervisor uses this page cached */
-    }
-    return 0;
+    return unlikely(entry & PTE_CACHE) ? cache_attributes_check(f, entry) : 0;
 }
 
 int l1e_get(uint64_t *pte, struct domain *pt_owner, struct domain *pg_owner)

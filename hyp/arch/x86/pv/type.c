@@ -5,6 +5,7 @@
 #include "core/domain.h"
 #include "core/log.h"
 #include "core/softirq.h"
+#include "mm/cache.h"
 #include "mm/flush.h"
 #include "mm/page.h"
 #include "pv/descriptor.h"
@@ -287,7 +288,7 @@ int type_get(struct frame *f, uint64_t type, bool preemptible)
     for (;;) {
         stamp = f->arch_word; /* means something only if the count is 0: then nobody changes it but who wins below */
         if (!(x & TYPE_COUNT_MASK)) {
-            new = type | 1;
+            new = type | 1 | (x & TYPE_COMBINED);
             if (type == TYPE_WRITABLE && ((x & TYPE_MASK) == TYPE_WRITABLE || (x & TYPE_MASK) == TYPE_NONE)) {
                 new |= TYPE_VALIDATED; /* it was writable or nothing before: no translation to flush */
             }
@@ -322,6 +323,10 @@ int type_get(struct frame *f, uint64_t type, bool preemptible)
     if (type == TYPE_WRITABLE) {
         clear_and_set(f, 0, TYPE_VALIDATED);
         return 0;
+    }
+    if (unlikely(new & TYPE_COMBINED)) { /* what is validated is what the CPU will read */
+        cache_flush(table_of(f), PAGE_SIZE);
+        clear_and_set(f, TYPE_COMBINED, 0);
     }
     f->arch_word = 0;
     f->arch_half = 0;

@@ -3,7 +3,7 @@
  * writable. References of a type are counted; the type changes only at count zero. A page table is validated when its
  * first reference is taken and devalidated when the last one goes; both can stop halfway and be continued.
  *
- * The type word (struct frame.type): bits 0-47 the count, 56-59 flags, 60-63 the type.
+ * The type word (struct frame.type): bits 0-47 the count, 55-59 flags, 60-63 the type.
  *
  *   state                  count  flags      meaning
  *   unused                 0                 anybody may give it another type
@@ -23,6 +23,7 @@
 #include "core/frame.h"
 
 #define TYPE_COUNT_MASK ((1ULL << 48) - 1)
+#define TYPE_COMBINED   (1ULL << 55) /* was writable with write combining: the cache may hold older contents */
 #define TYPE_LOCKED     (1ULL << 56) /* a CPU changes entries of this page table */
 #define TYPE_PARTIAL    (1ULL << 57)
 #define TYPE_PINNED     (1ULL << 58) /* one of the references is the guest's pin */
