@@ -5,6 +5,7 @@
 
 #define IOAPIC           0xfec00000UL
 #define HPET             0xfed00000UL
+#define IOMMU            0xfed90000UL /* QEMU intel-iommu, if the machine has it */
 #define LOCAL_APIC       0xfee00000UL
 #define MESSAGES_LAST    0xfeeff000UL
 #define MESSAGES_END     0xfef00000UL
@@ -48,6 +49,8 @@ static void check_frames(void)
     try_map("behind-messages", MESSAGES_END);
     try_map("io-apic", IOAPIC);
     try_map("hpet", HPET);
+    try_map("iommu", IOMMU);
+    try_map("behind-iommu", IOMMU + PAGE_SIZE);
     try_map("hypertransport", HYPERTRANSPORT);
     try_map("before-hypertransport", HYPERTRANSPORT - PAGE_SIZE);
     try_map("vga", 0xa0000);

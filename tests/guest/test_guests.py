@@ -66,6 +66,8 @@ GUESTS = {
     "pci": Guest("pci", machine={"qemu_options": ("-device", "edu")}),
     "pci-q35": Guest("pci", machine={"qemu_options": (*Q35, "-device", "edu")}),
     "mmio": Guest("mmio", machine={"qemu_options": ("-device", "edu")}),
+    "mmio-iommu": Guest("mmio", machine={"qemu_options": (*Q35, "-device", "intel-iommu,intremap=off",
+                                                          "-device", "edu")}),
     # Xen guards messages less, loses a table that moves, and does not survive a device's removal.
     "msi": Guest("msi", excused=("message-", "moved-", "removed-"),
                  machine={"qemu_options": (*Q35, "-device", "edu", "-device", "e1000e")}),

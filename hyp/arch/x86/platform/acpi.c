@@ -258,6 +258,7 @@ void platform_acpi_init(void)
     fadt_read();
     hpet_read();
     mcfg_read();
+    acpi_iommus_read();
     madt = acpi_table_find("APIC", 0);
     if (!madt || madt->header.length < sizeof(*madt)) {
         stop(

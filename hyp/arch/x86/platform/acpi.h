@@ -12,6 +12,7 @@
 #define ACPI_MAX_IOAPICS   16
 #define ACPI_MAX_OVERRIDES 32
 #define ACPI_MAX_MCFG      8
+#define ACPI_MAX_IOMMUS    32
 #define ACPI_NO_ID         0xffffffffU
 
 struct acpi_cpu {
@@ -75,6 +76,11 @@ struct acpi_info {
         bool reserved;
     } mcfg[ACPI_MAX_MCFG];
     unsigned int nr_mcfg;
+
+    struct {
+        uint64_t base, bytes;
+    } iommus[ACPI_MAX_IOMMUS]; /* their registers */
+    unsigned int nr_iommus;
 
     uint64_t rsdp;
 };

@@ -4,6 +4,7 @@
 
 struct acpi_madt;
 
+void acpi_iommus_read(void); /* acpi.iommus; hides their tables */
 void madt_read(const struct acpi_madt *madt); /* fills acpi's CPUs and interrupt controllers */
 
 #endif

@@ -161,4 +161,17 @@ struct mcfg_entry {
     uint32_t reserved;
 } PACKED;
 
+struct dmar_drhd {
+    uint16_t type, length;
+    uint8_t flags, size;
+    uint16_t segment;
+    uint64_t base;
+} PACKED;
+
+struct ivrs_block {
+    uint8_t type, flags;
+    uint16_t length, device, capability;
+    uint64_t base;
+} PACKED;
+
 #endif

@@ -73,6 +73,9 @@ static int deny_iomem(struct rangeset *iomem)
     if (cpu_host.vendor == VENDOR_AMD) { /* the address range of HyperTransport's own traffic */
         rc = rc ? rc : deny_bytes(iomem, HYPERTRANSPORT_START, HYPERTRANSPORT_END);
     }
+    for (unsigned int i = 0; i < acpi.nr_iommus && !rc; i++) {
+        rc = deny_bytes(iomem, acpi.iommus[i].base, acpi.iommus[i].base + acpi.iommus[i].bytes);
+    }
     for (unsigned int i = 0; i < boot_info.nr_map && !rc; i++) {
         const struct boot_range *r = &boot_info.map[i];
         uint64_t start = MAX(r->start, FIRST_MIB);
