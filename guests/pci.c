@@ -175,6 +175,23 @@ static long device_op(int cmd, pci_bdf_t where)
     return xen_physdev_op(cmd, &arg);
 }
 
+static long debug_port(uint8_t op, uint8_t bus_type)
+{
+    struct physdev_dbgp_op arg = { .op = op, .bus = bus_type };
+
+    return xen_physdev_op(PHYSDEVOP_dbgp_op, &arg);
+}
+
+/* Nobody's console is on a USB debug port. */
+static void check_debug_port(void)
+{
+    result(debug_port(PHYSDEVOP_DBGP_RESET_PREPARE, PHYSDEVOP_DBGP_BUS_UNKNOWN), "debug-port-prepare");
+    result(debug_port(PHYSDEVOP_DBGP_RESET_DONE, PHYSDEVOP_DBGP_BUS_PCI), "debug-port-done");
+    result(debug_port(0, PHYSDEVOP_DBGP_BUS_PCI), "debug-port-0");
+    result(debug_port(3, PHYSDEVOP_DBGP_BUS_PCI), "debug-port-3");
+    result(debug_port(PHYSDEVOP_DBGP_RESET_DONE, 77), "debug-port-bus-77");
+}
+
 static void check_devices(void)
 {
     result(device_op(PHYSDEVOP_pci_device_remove, edu), "remove-untold");
@@ -215,4 +232,5 @@ void guest_main(void)
         check_reserved();
     }
     check_devices();
+    check_debug_port();
 }

@@ -161,6 +161,11 @@ bool rangeset_empty(const struct rangeset *s)
     return !s || s->nr == 0;
 }
 
+size_t rangeset_count(const struct rangeset *s)
+{
+    return s ? s->nr : 0;
+}
+
 int rangeset_for_each(const struct rangeset *s, int (*fn)(uint64_t start, uint64_t end, void *arg),
                       void *arg)
 {

@@ -30,6 +30,7 @@ int rangeset_remove(struct rangeset *s, uint64_t start, uint64_t end) MUST_CHECK
 bool rangeset_contains(const struct rangeset *s, uint64_t start, uint64_t end);
 bool rangeset_overlaps(const struct rangeset *s, uint64_t start, uint64_t end);
 bool rangeset_empty(const struct rangeset *s);
+size_t rangeset_count(const struct rangeset *s); /* of ranges; NULL: none */
 
 /*
  * fn for every range in rising order, until it returns non-zero, which is then the answer; else 0.

@@ -15,14 +15,14 @@ struct pci_dev;
  * msi_setup - make one message interrupt of a device
  * @is_x:  a table's, and which entry of it
  * Returns 0 with the irq number; -ENODEV unknown device or no such capability; -EINVAL no such
- * entry; -ENXIO the table is out of reach; -ENOSPC no irq; -ENOMEM. What had the same message before
- * has lost it.
+ * entry; -ENXIO the table is out of reach; -EAGAIN mmio_sweep() must be done first; -ENOSPC no irq;
+ * -ENOMEM. What had the same message before has lost it.
  */
 int msi_setup(struct pci_sbdf where, bool is_x, unsigned int entry, unsigned int *irq) MUST_CHECK;
 void msi_release(unsigned int irq);
-/* writes every message of the device again, and switches it on: -ENODEV, -ENXIO */
+/* writes every message of the device again, and switches it on: -ENODEV, -ENXIO, -EAGAIN */
 int msi_restore(struct pci_sbdf where) MUST_CHECK;
-/* PHYSDEVOP_prepare_msix, _release_msix: -ENODEV; -EBUSY not the other way round; -ENXIO */
+/* PHYSDEVOP_prepare_msix, _release_msix: -ENODEV; -EBUSY not the other way round; -ENXIO, -EAGAIN */
 int msix_prepare(struct pci_sbdf where, bool prepared) MUST_CHECK;
 
 /* Called by irq.c under the descriptor's lock. */

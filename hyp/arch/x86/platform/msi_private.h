@@ -36,7 +36,7 @@ void msix_entry_mask(struct msi_entry *m);  /* writes the mask bit as it should 
 void msix_entry_write(struct msi_entry *m); /* all of it */
 void msix_count(struct pci_dev *dev, int change);
 void msix_restore(struct pci_dev *dev);
-/* pci_lock held. 0; -ENODEV, -ENXIO */
+/* pci_lock held. 0; -ENODEV, -ENXIO; -EAGAIN mmio_sweep() must be done first */
 int msix_reach(struct pci_dev *dev) MUST_CHECK;
 void msix_device_added(struct pci_dev *dev);
 void msix_device_removed(struct pci_dev *dev);

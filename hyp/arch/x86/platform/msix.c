@@ -42,10 +42,15 @@ static void control_write(const struct pci_dev *dev, uint16_t bits)
     pci_cfg_write(dev->where, dev->msix.cap + MSIX_CONTROL, 2, dev->msix.control | bits);
 }
 
+static bool in_reach(const struct pci_dev *dev)
+{
+    return dev->msix.table && !dev->msix.exposed;
+}
+
 /* As the guest wants it, but silent while there is no message of ours, or no way to mask one. */
 static void control_update(const struct pci_dev *dev)
 {
-    bool masked = dev->msix.guest_masked || !dev->msix.used || !dev->msix.table;
+    bool masked = dev->msix.guest_masked || !dev->msix.used || !in_reach(dev);
 
     control_write(dev, (dev->msix.guest_enabled ? MSIX_ENABLE : 0) | (masked ? MSIX_MASK_ALL : 0));
 }
@@ -53,7 +58,7 @@ static void control_update(const struct pci_dev *dev)
 /* Some devices show their table only while the capability is on. */
 static bool table_open(const struct pci_dev *dev)
 {
-    if (!dev->msix.table) {
+    if (!in_reach(dev)) {
         return false;
     }
     if (!dev->msix.guest_enabled) {
@@ -169,11 +174,14 @@ static int protect(struct mmio_tables *tables, const struct pci_dev *dev, uint64
 /* The table is at another place: what it holds has not changed, but it may be new to us. */
 static void follow(struct pci_dev *dev, uint64_t table, uint64_t pba)
 {
+    bool exposed = (table && mmio_maybe_written(table, table_bytes(dev))) ||
+                   (pba && mmio_maybe_written(pba, pba_bytes(dev)));
     unsigned long flags = spin_lock_irqsave(&msi_lock);
 
     dev->msix.pba = pba;
-    if (table != dev->msix.table) {
+    if (table != dev->msix.table || exposed != dev->msix.exposed) {
         dev->msix.table = table;
+        dev->msix.exposed = exposed;
         if (dev->msix.used) {
             table_write(dev);
         }
@@ -189,6 +197,7 @@ static void follow(struct pci_dev *dev, uint64_t table, uint64_t pba)
 static void place(struct mmio_tables *tables, const struct pci_dev *written)
 {
     struct pci_dev *dev;
+    uint32_t generation;
     int rc = 0;
 
     assert_held(&pci_lock);
@@ -204,15 +213,31 @@ static void place(struct mmio_tables *tables, const struct pci_dev *written)
             follow(dev, rc ? 0 : find(dev, MSIX_TABLE), rc ? 0 : find(dev, MSIX_PBA));
         }
     }
-    mmio_tables_end(tables, rc == 0);
+    generation = mmio_tables_end(tables, rc == 0);
+    list_for_each(dev, &pci_devices, link) {
+        if (may_have_moved(dev, written)) {
+            dev->msix.generation = generation;
+        }
+    }
 }
 
 int msix_reach(struct pci_dev *dev)
 {
+    unsigned long flags;
+
     if (!dev->msix.cap) {
         return -ENODEV;
     }
-    return dev->msix.table ? 0 : -ENXIO;
+    if (dev->msix.exposed && mmio_swept(dev->msix.generation)) {
+        flags = spin_lock_irqsave(&msi_lock);
+        dev->msix.exposed = false;
+        if (dev->msix.used) {
+            table_write(dev);
+        }
+        control_update(dev);
+        spin_unlock_irqrestore(&msi_lock, flags);
+    }
+    return !dev->msix.table ? -ENXIO : dev->msix.exposed ? -EAGAIN : 0;
 }
 
 int msix_prepare(struct pci_sbdf where, bool prepared)

@@ -39,6 +39,8 @@ struct pci_dev {
         bool prepared;       /* PHYSDEVOP_prepare_msix */
         unsigned int used;   /* entries with a message of ours */
         uint64_t table, pba; /* machine addresses; 0: out of reach just now */
+        bool exposed;        /* a guest may be able to write there: mmio_sweep() comes first */
+        uint32_t generation; /* mmio_swept() since this one: it no longer is */
     } msix;
 };
 

@@ -9,6 +9,7 @@
 #include "core/privilege.h"
 #include "platform/ioapic.h"
 #include "platform/irq.h"
+#include "platform/mmio.h"
 #include "platform/msi.h"
 #include "platform/pci_device.h"
 #include "platform/pirq.h"
@@ -194,8 +195,10 @@ static long op_map_pirq(struct vcpu *caller, void *arg)
         rc = map_one_msi(d, req, 0);
         break;
     case MAP_PIRQ_TYPE_MSI_SEG:
-        req->type = MAP_PIRQ_TYPE_MSI;
         rc = map_one_msi(d, req, (uint32_t)req->bus >> 16);
+        if (!rc) {
+            req->type = MAP_PIRQ_TYPE_MSI;
+        }
         break;
     case MAP_PIRQ_TYPE_MULTI_MSI:
         rc = map_multi_msi(d, req);
@@ -376,18 +379,13 @@ static long op_pci_mmcfg_reserved(struct vcpu *caller, void *arg)
 }
 
 /*
- * A USB debug port is about to be reset, or has been. None is the hypervisor's, so that any may be.
+ * A USB debug port is about to be reset, or has been. None is the hypervisor's, so that whatever
+ * happens to one is nothing to it.
  */
 static long op_dbgp_op(struct vcpu *caller, void *arg)
 {
-    const struct physdev_dbgp_op *req = arg;
-
-    if (privilege_machine(caller)) {
-        return -EPERM;
-    }
-    return req->op == PHYSDEVOP_DBGP_RESET_PREPARE || req->op == PHYSDEVOP_DBGP_RESET_DONE
-               ? 0
-               : -ENOSYS;
+    (void)arg;
+    return privilege_machine(caller) ? -EPERM : 0;
 }
 
 static const struct subop physdev_ops[] = {
@@ -398,8 +396,14 @@ static const struct subop physdev_ops[] = {
 
 long hypercall_physdev_op(uint64_t cmd, uint64_t arg_gva, uint64_t a3, uint64_t a4, uint64_t a5)
 {
+    long rc = subop_dispatch(physdev_ops, ARRAY_SIZE(physdev_ops), cmd, arg_gva);
+
     (void)a3;
     (void)a4;
     (void)a5;
-    return subop_dispatch(physdev_ops, ARRAY_SIZE(physdev_ops), cmd, arg_gva);
+    if (unlikely(rc == -EAGAIN)) { /* a message table must be made read-only first */
+        mmio_sweep();
+        rc = hypercall_continue(2, ARGS(cmd, arg_gva));
+    }
+    return rc;
 }
