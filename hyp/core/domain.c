@@ -281,7 +281,8 @@ static int domain_make_parts(struct domain *d, const struct domain_config *confi
     }
     rc = domain_arch_init(d);
     if (!rc) {
-        rc = gnttab_init(d, config->max_grant_frames, config->max_maptrack_frames);
+        rc = gnttab_init(d, config->max_grant_frames, config->max_maptrack_frames,
+                         config->max_grant_version);
     }
     if (!rc) {
         rc = evtchn_init(d, config->max_evtchn_port);

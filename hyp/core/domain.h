@@ -149,6 +149,7 @@ struct domain_config {
     uint64_t max_pages;
     uint32_t max_evtchn_port;       /* highest port allowed */
     uint32_t max_grant_frames, max_maptrack_frames;
+    unsigned int max_grant_version; /* 1, 2, or GNTTAB_VERSION_DEFAULT */
     uint8_t handle[16];
 };
 

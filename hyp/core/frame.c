@@ -61,8 +61,11 @@ static bool owns_frames(const struct domain *d)
     return d->nr_pages || d->nr_extra_pages;
 }
 
-/* The last reference is gone; the owner is still referenced through this very frame. */
-void frame_release(struct frame *f, uint64_t flags)
+/*
+ * The last reference is gone; the owner is still referenced through this very frame, and afterwards
+ * by the caller, if this was its last.
+ */
+static struct domain *frame_leave(struct frame *f, uint64_t flags)
 {
     struct domain *d = domain_by_id(f->owner);
     bool last;
@@ -79,6 +82,13 @@ void frame_release(struct frame *f, uint64_t flags)
     spin_unlock(&d->page_lock);
 
     arch_frame_released(f, d);
+    return last ? d : NULL;
+}
+
+void frame_release(struct frame *f, uint64_t flags)
+{
+    struct domain *last_of = frame_leave(f, flags);
+
     if (flags & FRAME_EXTRA) {
         f->owner = FRAME_OWNER_NONE;
         f->type = 0;
@@ -87,9 +97,37 @@ void frame_release(struct frame *f, uint64_t flags)
         __atomic_store_n(&f->count, 0, __ATOMIC_RELAXED);
         frames_free(f, 0);
     }
-    if (last) {
-        domain_put(d);
+    domain_put(last_of);
+}
+
+/* Takes the last nr references away, of which one is the allocation's. */
+static bool take_all(struct frame *f, uint64_t flags, uint64_t nr)
+{
+    uint64_t count = flags | FRAME_ALLOCATED | nr;
+
+    /* As in frame_put(). */
+    return __atomic_compare_exchange_n(&f->count, &count, flags, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+bool frame_unshare(struct frame *f)
+{
+    if (!take_all(f, FRAME_EXTRA, 1)) {
+        return false;
     }
+    frame_release(f, FRAME_EXTRA);
+    return true;
+}
+
+bool frame_steal(struct frame *f)
+{
+    if (!take_all(f, 0, 2)) {
+        return false;
+    }
+    domain_put(frame_leave(f, 0));
+    f->owner = FRAME_OWNER_NONE;
+    f->type = 0;
+    return true;
 }
 
 bool frame_drop_allocation(struct frame *f)

@@ -123,6 +123,12 @@ static inline MUST_CHECK bool frame_get_owned_by(struct frame *f, uint16_t owner
  * already.
  */
 bool frame_drop_allocation(struct frame *f);
+/*
+ * Takes a domain's page away from it, contents and all, if nothing but its allocation and the caller's
+ * reference refer to it: it is nobody's then, and its references are gone. Such a run of one may be
+ * assigned or freed. False: nothing has changed. Not for FRAME_EXTRA pages.
+ */
+bool frame_steal(struct frame *f) MUST_CHECK;
 
 /*
  * Allocate for a domain: counted against max_pages, linked in its list, FRAME_ALLOCATED, whose
@@ -154,5 +160,10 @@ int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order) 
  */
 void frame_share_with(struct frame *f, struct domain *d);
 bool frame_shared(const struct frame *f);
+/*
+ * Takes such a page back at once, if nothing but its allocation refers to it: a FRAME_HEAP page of the
+ * hypervisor's again. False: somebody has it mapped, and nothing has changed.
+ */
+bool frame_unshare(struct frame *f) MUST_CHECK;
 
 #endif

@@ -1,199 +1,85 @@
 /*
- * Grant tables, the granter's side: shared frames, and who uses which entry. Mapping is
- * gnttab_map.c, copying gnttab_copy.c, the hypercall gnttab_op.c. The protocol on an entry's flags
- * is that of public/grant_table.h; statuses follow Xen's common/grant_table.c.
+ * Grant tables: their life, their limits, and the frames shared with the guest. Entries are
+ * gnttab_entry.c, who uses them gnttab_pin.c; mapping is gnttab_map.c, copying gnttab_copy.c,
+ * transferring gnttab_transfer.c, the hypercall gnttab_op.c. Statuses follow Xen's
+ * common/grant_table.c.
  */
 #include "core/gnttab.h"
 
 #include <lodge/errno.h>
+#include <lodge/string.h>
 #include "core/gnttab_private.h"
-#include "core/guest_frame.h"
 #include "core/object.h"
-#include "core/option.h"
 
-/*
- * An honest guest may change GTF_readonly while we set our flags; one that changes an entry more
- * often than this is not.
- */
-#define CLAIM_TRIES 5
+#define MOST_FRAMES (1U << 20) /* whatever the option says: references stay within 32 bits */
 
-static unsigned int opt_max_frames = 64;
-static unsigned int opt_max_maptrack_frames = 1024;
-OPTION_UINT("gnttab_max_frames", opt_max_frames);
-OPTION_UINT("gnttab_max_maptrack_frames", opt_max_maptrack_frames);
-
-/* flags and domid of an entry change together: as one 32-bit word. */
-union entry_head {
-    uint32_t raw;
-    struct {
-        uint16_t flags;
-        domid_t domid;
-    };
-};
-BUILD_ASSERT(offsetof(struct grant_entry_v1, flags) == 0 &&
-             offsetof(struct grant_entry_v1, domid) == offsetof(union entry_head, domid));
-
-/* Tell the guest that its entry is in use. unused: it was not, so what it permits counts. */
-static int entry_claim(struct grant_entry_v1 *entry, bool unused, bool write, bool mapping,
-                       domid_t user)
+static uint32_t status_frames_for(uint32_t nr_frames)
 {
-    uint16_t mask = mapping ? GTF_type_mask | GTF_sub_page : GTF_type_mask;
-    uint32_t *head = (uint32_t *)entry;
-    union entry_head seen = { .raw = shared_read(head) };
-
-    for (unsigned int i = 0; i < CLAIM_TRIES; i++) {
-        union entry_head claimed = seen;
-
-        if (unused && ((seen.flags & mask) != GTF_permit_access || seen.domid != user)) {
-            return GNTST_general_error;
-        }
-        if (write && seen.flags & GTF_readonly) {
-            return GNTST_general_error;
-        }
-        claimed.flags |= write ? GTF_reading | GTF_writing : GTF_reading;
-        if (__atomic_compare_exchange_n(head, &seen.raw, claimed.raw, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_RELAXED)) {
-            return GNTST_okay;
-        }
-    }
-    return GNTST_general_error;
+    return DIV_ROUND_UP(nr_frames * GRANTS_PER_FRAME_V2, STATUS_PER_FRAME);
 }
 
-/* Tell the guest what is no longer used. write: a use for writing has just ended. */
-static void entry_release(struct grant_entry_v1 *entry, const struct grant_pins *pins, bool write)
+/* A page of zeroes that the domain may map; NULL. */
+static void *shared_page_make(struct domain *d)
 {
-    uint16_t flags = 0;
+    void *page = heap_alloc_pages(0);
 
-    if (!pins->any) {
-        flags |= GTF_reading;
+    if (page) {
+        frame_share_with(frame_of(arch_frame_of(page)), d);
     }
-    if (write && !grant_written(pins)) {
-        flags |= GTF_writing;
-    }
-    if (flags) {
-        __atomic_fetch_and(&entry->flags, (uint16_t)~flags, __ATOMIC_SEQ_CST);
-    }
+    return page;
 }
 
-static bool pins_full(const struct grant_pins *pins, unsigned int uses)
+int gnttab_status_make(struct domain *d, uint32_t nr_frames)
 {
-    for (unsigned int use = 0; use < NR_GRANT_USES; use++) {
-        if (uses & USE(use) && pins->count[use] >= GRANT_PINS_MAX) {
-            return true;
+    struct grant_table *gt = d->grant_table;
+
+    assert_held(&gt->lock);
+    while (gt->nr_status_frames < status_frames_for(nr_frames)) {
+        grant_status_t *page = shared_page_make(d);
+
+        if (!page) {
+            return -ENOMEM;
+        }
+        gt->status[gt->nr_status_frames++] = page;
+    }
+    return 0;
+}
+
+int gnttab_status_unmake(struct domain *d)
+{
+    struct grant_table *gt = d->grant_table;
+    uint32_t i;
+
+    assert_held(&gt->lock);
+    for (i = 0; i < gt->nr_status_frames; i++) {
+        if (!frame_unshare(frame_of(arch_frame_of(gt->status[i])))) {
+            break;
         }
     }
-    return false;
-}
-
-static struct frame *entry_frame(struct domain *granter, struct grant_entry_v1 *entry,
-                                 const struct grant_pins *pins, int *rc)
-{
-    struct frame *f = NULL;
-
-    if (!pins->any) {
-        f = guest_frame_get(granter, shared_read(&entry->frame), false);
-        *rc = GNTST_bad_page;
-    } else if (frame_get(pins->frame, granter)) {
-        f = pins->frame;
-    } else {
-        *rc = GNTST_general_error;
-    }
-    return f;
-}
-
-static int pin(struct domain *granter, grant_ref_t ref, const struct domain *user,
-               unsigned int uses, bool mapping, struct frame **frame)
-{
-    struct grant_table *gt = granter->grant_table;
-    bool write = uses & USES_WRITE;
-    struct grant_entry_v1 *entry;
-    struct grant_pins *pins;
-    struct frame *f;
-    int rc;
-
-    if (gt->closed || ref >= gt->nr_frames * GRANTS_PER_FRAME) {
-        return GNTST_bad_gntref;
-    }
-    ref = (grant_ref_t)index_nospec(ref, gt->nr_frames * GRANTS_PER_FRAME);
-    pins = grant_pins(gt, ref);
-    entry = grant_entry(gt, ref);
-    if (pins->any && (pins->domid != user->id || pins_full(pins, uses))) {
-        return GNTST_general_error;
-    }
-    if (!pins->any || (write && !grant_written(pins))) {
-        rc = entry_claim(entry, !pins->any, write, mapping, user->id);
-        if (rc) {
-            return rc;
+    if (i < gt->nr_status_frames) {
+        while (i-- > 0) {
+            frame_share_with(frame_of(arch_frame_of(gt->status[i])), d);
         }
+        return -EBUSY;
     }
-    f = entry_frame(granter, entry, pins, &rc);
-    if (!f) {
-        entry_release(entry, pins, write);
-        return rc;
+    while (gt->nr_status_frames) {
+        heap_free_pages(gt->status[--gt->nr_status_frames], 0);
     }
-    if (!pins->any) {
-        pins->domid = user->id;
-        pins->frame = f;
-    }
-    for (unsigned int use = 0; use < NR_GRANT_USES; use++) {
-        pins->count[use] += (uses >> use) & 1;
-    }
-    *frame = f;
-    return GNTST_okay;
-}
-
-int grant_pin(struct domain *granter, grant_ref_t ref, const struct domain *user, unsigned int uses,
-              bool mapping, struct frame **frame)
-{
-    struct grant_table *gt = granter->grant_table;
-    int rc;
-
-    if (!gt) {
-        return GNTST_bad_gntref;
-    }
-    spin_lock(&gt->lock);
-    rc = pin(granter, ref, user, uses, mapping, frame);
-    spin_unlock(&gt->lock);
-    return rc;
-}
-
-void grant_unpin(struct domain *granter, grant_ref_t ref, unsigned int uses)
-{
-    struct grant_table *gt = granter->grant_table;
-    struct grant_pins *pins;
-
-    spin_lock(&gt->lock);
-    pins = grant_pins(gt, ref);
-    for (unsigned int use = 0; use < NR_GRANT_USES; use++) {
-        if (uses & USE(use)) {
-            assert(pins->count[use] > 0);
-            pins->count[use]--;
-        }
-    }
-    if (!gt->closed) {
-        entry_release(grant_entry(gt, ref), pins, uses & USES_WRITE);
-    }
-    spin_unlock(&gt->lock);
+    return 0;
 }
 
 static int add_frame(struct domain *d, struct grant_table *gt)
 {
-    struct grant_entry_v1 *shared;
     struct grant_pins *pins;
 
     assert_held(&gt->lock);
     pins = object_alloc_array(GRANTS_PER_FRAME, sizeof(*pins));
-    shared = heap_alloc_pages(0);
-    if (!pins || !shared) {
+    gt->shared[gt->nr_frames] = pins ? shared_page_make(d) : NULL;
+    if (!gt->shared[gt->nr_frames]) {
         object_free(pins);
-        if (shared) {
-            heap_free_pages(shared, 0);
-        }
         return -ENOMEM;
     }
-    frame_share_with(frame_of(arch_frame_of(shared)), d);
     gt->pins[gt->nr_frames] = pins;
-    gt->shared[gt->nr_frames] = shared;
     gt->nr_frames++;
     return 0;
 }
@@ -202,6 +88,10 @@ static int grow_locked(struct domain *d, struct grant_table *gt, uint32_t nr_fra
 {
     int rc = gt->closed || nr_frames > gt->max_frames ? -EINVAL : 0;
 
+    /* There is a status for every entry at any time. */
+    if (!rc && gt->version == 2 && gt->nr_frames < nr_frames) {
+        rc = gnttab_status_make(d, nr_frames);
+    }
     while (!rc && gt->nr_frames < nr_frames) {
         rc = add_frame(d, gt);
     }
@@ -237,6 +127,36 @@ int gnttab_shared_frame(struct domain *d, uint32_t index, mfn_t *mfn)
     return rc;
 }
 
+int gnttab_status_frame(struct domain *d, uint32_t index, mfn_t *mfn)
+{
+    struct grant_table *gt = d->grant_table;
+    int rc = -EINVAL;
+
+    if (!gt || index >= status_frames_for(gt->max_frames)) {
+        return -EINVAL;
+    }
+    index = (uint32_t)index_nospec(index, status_frames_for(gt->max_frames));
+    spin_lock(&gt->lock);
+    if (gt->version == 2) {
+        rc = 0;
+        if (index >= gt->nr_status_frames) { /* as many entries as it has statuses for */
+            rc = grow_locked(d, gt, (index + 1) * (STATUS_PER_FRAME / GRANTS_PER_FRAME_V2));
+        }
+    }
+    if (!rc) {
+        *mfn = arch_frame_of(gt->status[index]);
+    }
+    spin_unlock(&gt->lock);
+    return rc;
+}
+
+uint32_t gnttab_max_resource_frames(const struct domain *d, bool status)
+{
+    uint32_t max_frames = d->grant_table ? d->grant_table->max_frames : 0;
+
+    return status ? status_frames_for(max_frames) : max_frames;
+}
+
 /*
  * The shared frames go back once nobody has them mapped; entries that others still use are counted
  * to the end.
@@ -252,6 +172,9 @@ static void close_table(struct grant_table *gt)
     spin_unlock(&gt->lock);
     for (uint32_t i = 0; i < gt->nr_frames; i++) {
         (void)frame_drop_allocation(frame_of(arch_frame_of(gt->shared[i])));
+    }
+    for (uint32_t i = 0; i < gt->nr_status_frames; i++) {
+        (void)frame_drop_allocation(frame_of(arch_frame_of(gt->status[i])));
     }
 }
 
@@ -279,11 +202,16 @@ void gnttab_destroy(struct domain *d)
     close_table(gt);
     for (uint32_t i = 0; i < gt->nr_frames; i++) {
         object_free(gt->pins[i]);
-        heap_free_pages(gt->shared[i], 0); /* nobody refers to it: the domain would still be referenced */
+        heap_free_pages(gt->shared[i],
+                        0); /* nobody refers to it: the domain would still be referenced */
+    }
+    for (uint32_t i = 0; i < gt->nr_status_frames; i++) {
+        heap_free_pages(gt->status[i], 0);
     }
     maptrack_fini(gt);
     object_free(gt->pins);
     object_free(gt->shared);
+    object_free(gt->status);
     object_free(gt);
     d->grant_table = NULL;
 }
@@ -294,13 +222,20 @@ static int limit_of(uint32_t asked, uint32_t most, uint32_t least, uint32_t *lim
     return *limit >= least && *limit <= most ? 0 : -EINVAL;
 }
 
-int gnttab_init(struct domain *d, uint32_t max_grant_frames, uint32_t max_maptrack_frames)
+int gnttab_init(struct domain *d, uint32_t max_grant_frames, uint32_t max_maptrack_frames,
+                unsigned int max_version)
 {
     uint32_t frames, maptrack_frames;
     struct grant_table *gt;
     int rc;
 
-    rc = limit_of(max_grant_frames, opt_max_frames, 1, &frames);
+    if (max_version == GNTTAB_VERSION_DEFAULT) {
+        max_version = opt_gnttab_max_version;
+    }
+    if (max_version > opt_gnttab_max_version) {
+        return -EINVAL;
+    }
+    rc = limit_of(max_grant_frames, MIN(opt_max_grant_frames, MOST_FRAMES), 1, &frames);
     if (!rc) {
         rc = limit_of(max_maptrack_frames, opt_max_maptrack_frames, 0, &maptrack_frames);
     }
@@ -313,12 +248,15 @@ int gnttab_init(struct domain *d, uint32_t max_grant_frames, uint32_t max_maptra
     }
     d->grant_table = gt;
     spin_init(&gt->lock, RANK_GNTTAB);
+    gt->version = 1;
+    gt->max_version = (uint8_t)max_version;
     gt->max_frames = frames;
     gt->max_maptrack_frames = maptrack_frames;
     gt->shared = object_alloc_array(frames, sizeof(gt->shared[0]));
     gt->pins = object_alloc_array(frames, sizeof(gt->pins[0]));
+    gt->status = object_alloc_array(status_frames_for(frames), sizeof(gt->status[0]));
     rc = maptrack_init(gt);
-    if (!gt->shared || !gt->pins) {
+    if (!gt->shared || !gt->pins || !gt->status) {
         rc = -ENOMEM;
     }
     if (!rc) {

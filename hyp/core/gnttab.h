@@ -1,5 +1,5 @@
 /*
- * Grant tables: what a domain lets others map, copy or take. Version 1. Source:
+ * Grant tables: what a domain lets others map, copy or take. Versions 1 and 2. Source:
  * public/grant_table.h.
  */
 #ifndef CORE_GNTTAB_H
@@ -13,16 +13,19 @@ struct domain;
 struct vcpu;
 struct frame;
 
-#define GNTTAB_MAX_VERSION 1U /* of the two that there are */
+/* The newest version of the entries that a domain may choose: the option gnttab=max-ver: */
+extern unsigned int opt_gnttab_max_version;
 
 /* As the options gnttab_max_frames= and gnttab_max_maptrack_frames= say. */
-#define GNTTAB_LIMIT_DEFAULT (~0U)
+#define GNTTAB_LIMIT_DEFAULT   (~0U)
+#define GNTTAB_VERSION_DEFAULT 0U
 
 /*
- * 0; -ENOMEM; -EINVAL: no frame at all, or more than the options allow. On error nothing is left.
+ * 0; -ENOMEM; -EINVAL: no frame at all, or more than the options allow, or a newer version. On
+ * error nothing is left.
  */
-int gnttab_init(struct domain *d, uint32_t max_grant_frames,
-                uint32_t max_maptrack_frames) MUST_CHECK;
+int gnttab_init(struct domain *d, uint32_t max_grant_frames, uint32_t max_maptrack_frames,
+                unsigned int max_version) MUST_CHECK;
 /*
  * The domain is dying and does not run: gives back what it has mapped of others and its own shared
  * frames, in steps: 0, or -ERESTART. What others have mapped of it stays until they unmap it.
@@ -37,6 +40,10 @@ void gnttab_destroy(struct domain *d);
  * Returns 0, -EINVAL beyond the limit, -ENOMEM.
  */
 int gnttab_shared_frame(struct domain *d, uint32_t index, mfn_t *mfn) MUST_CHECK;
+/* The same of status frames; -EINVAL also for a table of version 1, which has none. */
+int gnttab_status_frame(struct domain *d, uint32_t index, mfn_t *mfn) MUST_CHECK;
+/* How many of either there may be. */
+uint32_t gnttab_max_resource_frames(const struct domain *d, bool status);
 void gnttab_dump(struct domain *d); /* debug key 'g' prints every domain */
 
 /*
@@ -58,6 +65,11 @@ int gnttab_arch_map(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_
  */
 int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint32_t flags,
                       uint64_t new_addr) MUST_CHECK;
+/*
+ * GNTTABOP_cache_flush, of n bytes at va in one page: write back what caches hold of them, and
+ * forget it. 0; -EOPNOTSUPP: this CPU cannot do that.
+ */
+int gnttab_arch_cache_flush(const void *va, size_t n, bool clean, bool invalidate) MUST_CHECK;
 /* No CPU uses an entry any more that gnttab_arch_unmap() took from this domain. */
 void gnttab_arch_flush(struct domain *d);
 

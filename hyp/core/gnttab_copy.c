@@ -10,7 +10,7 @@
 /* One page of a copy, as far as it is held. All zero: nothing is. */
 struct side {
     struct domain *d;
-    struct frame *frame;
+    struct grant_page page;
     grant_ref_t ref;
     unsigned int uses; /* of the grant; 0: not pinned */
     bool writable;
@@ -35,17 +35,18 @@ static int side_hold(struct vcpu *caller, struct side *s, const struct gnttab_co
     if (by_ref) {
         unsigned int uses = USE(write ? GRANT_HOST_WRITE : GRANT_HOST_READ);
 
-        rc = grant_pin(s->d, ptr->u.ref, caller->domain, uses, false, &s->frame);
+        rc = grant_pin(s->d, ptr->u.ref, caller->domain, uses, false, &s->page);
         if (!rc) {
             s->uses = uses;
             s->ref = ptr->u.ref;
         }
     } else {
-        s->frame = guest_frame_get(s->d, ptr->u.gmfn, false);
-        rc = s->frame ? GNTST_okay : GNTST_bad_page;
+        s->page.frame = guest_frame_get(s->d, ptr->u.gmfn, false);
+        s->page.length = PAGE_SIZE;
+        rc = s->page.frame ? GNTST_okay : GNTST_bad_page;
     }
     if (!rc && write) {
-        s->writable = guest_frame_get_writable(s->frame);
+        s->writable = guest_frame_get_writable(s->page.frame);
         rc = s->writable ? GNTST_okay : GNTST_general_error;
     }
     return rc;
@@ -53,11 +54,18 @@ static int side_hold(struct vcpu *caller, struct side *s, const struct gnttab_co
 
 static void side_release(struct side *s)
 {
-    guest_frame_put(s->frame, s->writable);
+    guest_frame_put(s->page.frame, s->writable);
     if (s->uses) {
-        grant_unpin(s->d, s->ref, s->uses);
+        grant_unpin_page(s->d, s->ref, s->uses, &s->page);
     }
     domain_put(s->d);
+}
+
+/* What is granted may be less than the page. */
+static bool within_grant(const struct side *s, uint16_t offset, uint16_t len)
+{
+    return offset >= s->page.start &&
+           (uint32_t)offset + len <= (uint32_t)s->page.start + s->page.length;
 }
 
 static int copy(struct vcpu *caller, const struct gnttab_copy *op)
@@ -85,9 +93,14 @@ static int copy(struct vcpu *caller, const struct gnttab_copy *op)
         rc = GNTST_bad_copy_arg;
         goto out;
     }
+    if (!within_grant(&source, op->source.offset, op->len) ||
+        !within_grant(&dest, op->dest.offset, op->len)) {
+        rc = GNTST_general_error;
+        goto out;
+    }
     /* Both may be the same page. */
-    memmove((char *)guest_frame_map(dest.frame) + index_nospec(op->dest.offset, PAGE_SIZE),
-            (const char *)guest_frame_map(source.frame) +
+    memmove((char *)guest_frame_map(dest.page.frame) + index_nospec(op->dest.offset, PAGE_SIZE),
+            (const char *)guest_frame_map(source.page.frame) +
                 index_nospec(op->source.offset, PAGE_SIZE),
             op->len);
 out:

@@ -6,11 +6,11 @@ static void dump_entry(const struct grant_table *gt, grant_ref_t ref)
 {
     const struct grant_pins *pins = grant_pins(gt, ref);
 
-    console_printf("    %6u d%-5u frame %#lx, host r %u w %u, device r %u w %u, entry %#x\n", ref,
-                   pins->domid, (unsigned long)frame_mfn(pins->frame).n,
-                   pins->count[GRANT_HOST_READ], pins->count[GRANT_HOST_WRITE],
-                   pins->count[GRANT_DEV_READ], pins->count[GRANT_DEV_WRITE],
-                   gt->closed ? 0 : shared_read(&grant_entry(gt, ref)->flags));
+    console_printf("    %6u d%-5u frame %#x, host r %u w %u, device r %u w %u, entry %#x\n", ref,
+                   pins->domid, pins->frame, pins->count[GRANT_HOST_READ],
+                   pins->count[GRANT_HOST_WRITE], pins->count[GRANT_DEV_READ],
+                   pins->count[GRANT_DEV_WRITE],
+                   gt->closed ? 0 : (uint16_t)shared_read(grant_head_at(gt, ref)));
 }
 
 void gnttab_dump(struct domain *d)
@@ -22,11 +22,11 @@ void gnttab_dump(struct domain *d)
     }
     spin_lock(&gt->lock);
     console_printf(
-        "d%u: grant table version 1: frames %u of %u, maps %u, map track frames %u of %u%s\n",
-        d->id, gt->nr_frames, gt->max_frames, gt->nr_mapped,
+        "d%u: grant table version %u: frames %u of %u, maps %u, map track frames %u of %u%s\n",
+        d->id, gt->version, gt->nr_frames, gt->max_frames, gt->nr_mapped,
         (unsigned int)(gt->nr_handles / MAPTRACK_PER_FRAME), gt->max_maptrack_frames,
         gt->closed ? ", closed" : "");
-    for (grant_ref_t ref = 0; ref < gt->nr_frames * GRANTS_PER_FRAME; ref++) {
+    for (grant_ref_t ref = 0; ref < grants_limit(gt); ref++) {
         if (grant_pins(gt, ref)->any) {
             dump_entry(gt, ref);
         }

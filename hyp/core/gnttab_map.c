@@ -182,7 +182,7 @@ static int map(struct vcpu *caller, struct gnttab_map_grant_ref *op)
     unsigned int uses = uses_of(op->flags);
     struct domain *granter;
     grant_handle_t handle;
-    struct frame *f;
+    struct grant_page page;
     int rc;
 
     if (!uses) {
@@ -197,11 +197,11 @@ static int map(struct vcpu *caller, struct gnttab_map_grant_ref *op)
         rc = GNTST_no_space;
         goto out_domain;
     }
-    rc = grant_pin(granter, op->ref, caller->domain, uses, true, &f);
+    rc = grant_pin(granter, op->ref, caller->domain, uses, true, &page);
     if (rc) {
         goto out_handle;
     }
-    rc = map_pinned(caller, op, granter, f);
+    rc = map_pinned(caller, op, granter, page.frame);
     if (rc) {
         grant_unpin(granter, op->ref, uses);
         goto out_handle;
@@ -209,7 +209,7 @@ static int map(struct vcpu *caller, struct gnttab_map_grant_ref *op)
     TRACE(TRC_MEM_PAGE_GRANT_MAP, op->dom);
     handle_publish(gt, handle, op->ref, op->flags);
     op->handle = handle;
-    op->dev_bus_addr = mfn_to_maddr(frame_mfn(f)).n;
+    op->dev_bus_addr = mfn_to_maddr(frame_mfn(page.frame)).n;
     return GNTST_okay;
 
 out_handle:
@@ -269,7 +269,7 @@ static int unmap(struct vcpu *caller, grant_handle_t handle, uint64_t host_addr,
     done->ref = m.ref;
     done->flags = 0;
     /* Fixed as long as the entry is pinned, which this mapping sees to: no lock. */
-    done->frame = grant_pins(m.granter->grant_table, m.ref)->frame;
+    done->frame = grant_pins_frame(grant_pins(m.granter->grant_table, m.ref));
 
     rc = unmap_claimed(caller, &m, host_addr, dev_bus_addr, new_addr, done);
 
@@ -355,7 +355,8 @@ static void relinquish_one(struct grant_table *gt, grant_handle_t handle)
     }
     uses = uses_of(m->flags);
     if (m->flags & GNTMAP_device_map) {
-        guest_frame_put(grant_pins(granter->grant_table, m->ref)->frame, uses & USES_WRITE);
+        guest_frame_put(grant_pins_frame(grant_pins(granter->grant_table, m->ref)),
+                        uses & USES_WRITE);
     }
     grant_unpin(granter, m->ref, uses);
     handle_free(gt, handle);

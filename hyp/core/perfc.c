@@ -1,6 +1,6 @@
 /*
- * Counters added up. vCPUs count for themselves, as CPUs do; totals are what the vCPUs there are have
- * counted, with what those had that are gone, less what it was at the last reset.
+ * Counters added up. vCPUs count for themselves, as CPUs do; totals are what the vCPUs there are
+ * have counted, with what those had that are gone, less what it was at the last reset.
  */
 #include "core/perfc.h"
 
@@ -28,7 +28,8 @@ void perfc_domain_add(const struct domain *d, uint64_t *sums)
     struct vcpu *v;
     unsigned int i;
 
-    domain_for_each_vcpu(d, v, i) {
+    domain_for_each_vcpu(d, v, i)
+    {
         for (unsigned int k = 0; k < NR_PERFC_VCPU; k++) {
             sums[k] += __atomic_load_n(&v->perfc[k], __ATOMIC_RELAXED);
         }

@@ -66,7 +66,8 @@ static void show_cpu_rows(void)
             continue;
         }
         console_printf("    %-32s", row->text);
-        cpumap_for_each(cpu, &cpus_online) {
+        cpumap_for_each(cpu, &cpus_online)
+        {
             console_printf(" %12llu", (unsigned long long)perfc_cpu_total(cpu, row->first));
         }
         console_printf("\n");

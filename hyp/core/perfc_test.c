@@ -196,7 +196,8 @@ TEST(keys_show_all_and_by_domain_and_reset)
     host_console_clear();
     debugkey_run('p');
     assert_true(said("memory_op "));
-    assert_true(strstr(host_console_text(), "memory_op ") > strstr(host_console_text(), "domain 5"));
+    assert_true(strstr(host_console_text(), "memory_op ") >
+                strstr(host_console_text(), "domain 5"));
 }
 
 TEST_RUN(setup, NULL, T(sizes_are_told_without_buffers), T(each_row_has_its_name_and_its_values),

@@ -41,7 +41,7 @@ long sysctl_physinfo(struct vcpu *caller, struct xen_sysctl *op)
     info->free_pages = frames_free_count();
     info->max_mfn = max_frame - 1;
     info->capabilities = XEN_SYSCTL_PHYSCAP_gnttab_v1;
-    if (GNTTAB_MAX_VERSION >= 2) {
+    if (opt_gnttab_max_version >= 2) {
         info->capabilities |= XEN_SYSCTL_PHYSCAP_gnttab_v2;
     }
     arch_physinfo(info);

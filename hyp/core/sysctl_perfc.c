@@ -25,7 +25,8 @@ static long copy_values(const struct xen_sysctl_perfc_op *op, const struct perfc
         rc = guest_write_at(op->val, (*at)++, &value);
     }
     if (!row->n) {
-        cpumap_for_each(cpu, cpus) {
+        cpumap_for_each(cpu, cpus)
+        {
             value = (xen_sysctl_perfc_val_t)perfc_cpu_total(cpu, row->first);
             if (guest_write_at(op->val, (*at)++, &value)) {
                 return -EFAULT;

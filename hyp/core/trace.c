@@ -1,7 +1,7 @@
 /*
- * Trace records are written here. A record never crosses the end of the buffer: what is left there is
- * filled with one that says nothing. Who finds no room is counted, and the next record that does find
- * some is preceded by one that tells how many are missing. Source: public/trace.h.
+ * Trace records are written here. A record never crosses the end of the buffer: what is left there
+ * is filled with one that says nothing. Who finds no room is counted, and the next record that does
+ * find some is preceded by one that tells how many are missing. Source: public/trace.h.
  */
 #include "core/trace.h"
 
@@ -24,7 +24,8 @@ uint32_t trace_event_mask READ_MOSTLY = TRC_ALL;
 cpumap_t trace_cpu_mask;
 DEFINE_DECLARED_PER_CPU(trace_cpus);
 
-/* Position within the buffer, and how far a record that is put there leads: prod runs to twice the size. */
+/* Position within the buffer, and how far a record that is put there leads: prod runs to twice the
+ * size. */
 static uint32_t place(uint32_t prod)
 {
     return prod < trace_size ? prod : prod - trace_size;
@@ -73,7 +74,8 @@ static void put_pad(struct trace_cpu *tc, uint32_t bytes)
     unsigned int words = bytes / WORD - 1;
     bool cycles = words > TRACE_EXTRA_MAX;
 
-    put_word(tc, tc->prod, header(TRC_TRACE_WRAP_BUFFER, cycles, words - (cycles ? STAMP_WORDS : 0)));
+    put_word(tc, tc->prod,
+             header(TRC_TRACE_WRAP_BUFFER, cycles, words - (cycles ? STAMP_WORDS : 0)));
     for (unsigned int i = 1; i <= words; i++) {
         put_word(tc, tc->prod + i * WORD, 0);
     }

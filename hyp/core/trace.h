@@ -17,12 +17,12 @@ struct domain;
 extern bool trace_on;
 
 /* TRACE(event, word...): with a time stamp. At most TRACE_EXTRA_MAX words. */
-#define TRACE(event, ...)                                                                          \
-    do {                                                                                           \
-        if (unlikely(trace_on)) {                                                                  \
-            const uint32_t words_[] = { __VA_ARGS__ };                                             \
-            trace_write((event), true, sizeof(words_) / 4, words_);                                \
-        }                                                                                          \
+#define TRACE(event, ...)                                           \
+    do {                                                            \
+        if (unlikely(trace_on)) {                                   \
+            const uint32_t words_[] = { __VA_ARGS__ };              \
+            trace_write((event), true, sizeof(words_) / 4, words_); \
+        }                                                           \
     } while (0)
 #define TRACE_U64(x)         (uint32_t)(x), (uint32_t)((uint64_t)(x) >> 32)
 #define TRACE_U16(low, high) ((uint32_t)(uint16_t)(low) | (uint32_t)(high) << 16)

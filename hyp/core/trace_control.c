@@ -14,8 +14,8 @@
 #include "core/sysctl.h"
 #include "core/trace_private.h"
 
-#define LISTS_START DIV_ROUND_UP(offsetof(struct t_info, mfn_offset) + NR_CPUS * sizeof(uint16_t), \
-                                 sizeof(uint32_t))
+#define LISTS_START \
+    DIV_ROUND_UP(offsetof(struct t_info, mfn_offset) + NR_CPUS * sizeof(uint16_t), sizeof(uint32_t))
 
 static unsigned int opt_tbuf_size; /* pages for each CPU */
 static unsigned int opt_tevt_mask;
@@ -58,7 +58,8 @@ static int info_make(unsigned int pages)
         return -ENOMEM;
     }
     info->tbuf_size = (uint16_t)pages;
-    cpumap_for_each(cpu, &cpus) {
+    cpumap_for_each(cpu, &cpus)
+    {
         info->mfn_offset[cpu] = (uint16_t)at;
         at += pages;
     }
@@ -110,7 +111,8 @@ static void publish(void)
         arch_frame_share_with_tools(frame_of(MFN(first.n + i)), false);
     }
     trace_size = info->tbuf_size * PAGE_SIZE - sizeof(struct t_buf);
-    cpumap_for_each(cpu, &cpus) {
+    cpumap_for_each(cpu, &cpus)
+    {
         per_cpu(trace_cpus, cpu).pages = info_words() + info->mfn_offset[cpu];
     }
     info_done = true;

@@ -8,8 +8,8 @@
 
 /*
  * One CPU's buffer: pages that need not lie together, of which the first begins with struct t_buf.
- * The pages' numbers stand in the info pages, which tools can read only. prod is ours; the tools have
- * a copy, and cons, which may say anything.
+ * The pages' numbers stand in the info pages, which tools can read only. prod is ours; the tools
+ * have a copy, and cons, which may say anything.
  */
 struct trace_cpu {
     const uint32_t *pages; /* machine frame numbers; NULL: this CPU has none. Set once */

@@ -50,6 +50,7 @@ GUESTS = {
     "time": Guest("time"),
     "memory": Guest("memory", absent=r"command-(1[6-9]|2[14-8])-unmapped"),
     "grant": Guest("grant"),
+    "grant2": Guest("grant2"),
     "trace": Guest("trace", machine={"cpus": 1}), # one CPU, one buffer
     "vcpu": Guest("vcpu"),
     # Two vCPUs that have to share one CPU.

@@ -11,6 +11,8 @@
 #define TYPE_TABLE (1ULL << 63) /* frame.type: this, or the number of writable references */
 
 unsigned int host_grant_flushes;
+const void *host_cache_flushed;
+size_t host_cache_flushed_bytes;
 int host_pirq_bind_answer;
 unsigned int host_pirq_unbinds, host_pirq_unmasks, host_pirq_moves;
 void (*host_pirq_on_bind)(struct vcpu *v, uint32_t pirq);
@@ -75,6 +77,14 @@ int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint3
     }
     return guest_copy_to(host_addr, &replacement, sizeof(replacement)) ? GNTST_general_error
                                                                        : GNTST_okay;
+}
+
+int gnttab_arch_cache_flush(const void *va, size_t n, bool clean, bool invalidate)
+{
+    (void)invalidate;
+    host_cache_flushed = va;
+    host_cache_flushed_bytes = n;
+    return clean ? 0 : -EOPNOTSUPP;
 }
 
 void gnttab_arch_flush(struct domain *d)

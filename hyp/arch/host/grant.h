@@ -18,6 +18,8 @@ void host_frame_set_table(struct frame *f, bool table);
 uint64_t host_frame_writable_refs(const struct frame *f);
 
 extern unsigned int host_grant_flushes; /* gnttab_arch_flush() */
+extern const void *host_cache_flushed;  /* gnttab_arch_cache_flush() */
+extern size_t host_cache_flushed_bytes;
 
 /* pirq_arch_bind() answers this, and what was asked of the interrupt side. */
 extern int host_pirq_bind_answer;

@@ -2,6 +2,7 @@
 #include "core/gnttab.h"
 #include <lodge/errno.h>
 #include "core/frame.h"
+#include "cpu/insn.h"
 #include "mm/flush.h"
 #include "mm/page.h"
 #include "pv/mm_target.h"
@@ -119,6 +120,24 @@ int gnttab_arch_unmap(struct vcpu *v, uint64_t host_addr, struct frame *f, uint3
     }
     frame_put(table);
     return rc;
+}
+
+/* To forget what was not written back would be to give a guest what the page held before it was its own. */
+int gnttab_arch_cache_flush(const void *va, size_t n, bool clean, bool invalidate)
+{
+    size_t line = (cpuid(1, 0).b >> 8 & 0xff) * 8;
+    uint64_t end = (uint64_t)va + n;
+
+    (void)invalidate;
+    if (!clean) {
+        return -EOPNOTSUPP;
+    }
+    __asm__ volatile("mfence" ::: "memory");
+    for (uint64_t at = ROUND_DOWN((uint64_t)va, line); at < end; at += line) {
+        __asm__ volatile("clflush (%0)" ::"r"(at) : "memory");
+    }
+    __asm__ volatile("mfence" ::: "memory");
+    return 0;
 }
 
 void gnttab_arch_flush(struct domain *d)
