@@ -101,6 +101,13 @@ void arch_frame_released(struct frame *f, struct domain *d);
  */
 void arch_frame_share_with_tools(struct frame *f, bool writable);
 
+/*
+ * For the end: the other CPUs stop where they are. Returns when they have or will not; on one of two
+ * that call it at the same time, never.
+ */
+void arch_cpus_stop(void);
+/* What follows may keep this CPU for long, until hold is taken back: no watchdog is to bark. */
+void arch_watchdog_hold(bool hold);
 /* Machine control. reason: why, for the console. */
 NORETURN void arch_machine_halt(void);
 NORETURN void arch_machine_reboot(void);

@@ -25,7 +25,9 @@ void debugkey_run(char key)
         if (k->key == key) {
             found = true;
             console_printf("'%c': %s\n", key, k->what);
+            arch_watchdog_hold(true);
             k->fn(key);
+            arch_watchdog_hold(false);
         }
     }
     if (!found && key > ' ' && key <= '~') {

@@ -16,13 +16,15 @@ OPTION_BOOL("noreboot", opt_noreboot);
 static bool reporting;
 
 /*
- * True for the first CPU that comes here; a fault in the report itself comes here again and is not.
+ * Nothing else happens from here on, and nobody else prints. False: a fault in the report itself has
+ * led here again.
  */
 static bool report_begin(void)
 {
     bool first;
 
     arch_irq_disable();
+    arch_cpus_stop();
     first = !__atomic_exchange_n(&reporting, true, __ATOMIC_SEQ_CST);
     console_force_sync();
     return first;

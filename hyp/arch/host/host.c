@@ -306,6 +306,15 @@ void vcpu_arch_show(const struct vcpu *v)
     console_printf("d%uv%u: no registers on the host\n", v->domain->id, v->id);
 }
 
+void arch_cpus_stop(void)
+{
+}
+
+void arch_watchdog_hold(bool hold)
+{
+    (void)hold;
+}
+
 NORETURN static void host_end(const char *what)
 {
     if (host_panic_jump) {

@@ -27,6 +27,7 @@
 #include "platform/serial.h"
 #include "platform/time.h"
 #include "platform/vga.h"
+#include "platform/watchdog.h"
 
 #define MIN_RAM MIB(64)
 
@@ -135,6 +136,7 @@ INIT_TEXT NORETURN void boot_start(uint32_t magic, uint32_t information)
     trace_init();
 
     dom0_create();
+    watchdog_start();
     vga_release();
     stack_reset_and_jump(boot_finish);
 }

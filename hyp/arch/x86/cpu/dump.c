@@ -9,7 +9,6 @@
 #include "core/log.h"
 #include "cpu/cpu.h"
 #include "cpu/insn.h"
-#include "cpu/smp.h"
 #include "entry.h"
 #include "platform/mca.h"
 
@@ -108,7 +107,7 @@ NORETURN void fatal_trap(const struct cpu_user_regs *regs)
     const struct vcpu *v = current;
 
     arch_irq_disable();
-    smp_stop_others();
+    arch_cpus_stop();
     if (inside[arch_cpu_id()]) {
         arch_machine_halt(); /* the report itself faults */
     }

@@ -5,7 +5,6 @@
 #include "core/arch.h"
 #include "core/log.h"
 #include "cpu/insn.h"
-#include "cpu/smp.h"
 #include "platform/acpi.h"
 #include "platform/time.h"
 
@@ -20,7 +19,7 @@
 
 NORETURN void arch_machine_halt(void)
 {
-    smp_stop_others();
+    arch_cpus_stop();
     for (;;) {
         __asm__ volatile("cli\n\thlt" ::: "memory");
     }
@@ -55,7 +54,7 @@ NORETURN void arch_machine_reboot(void)
         uint64_t base;
     } PACKED no_idt = { 0, 0 };
 
-    smp_stop_others();
+    arch_cpus_stop();
     acpi_reset();
     reset_by_keyboard();
     reset_by_chipset();

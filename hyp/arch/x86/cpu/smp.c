@@ -69,7 +69,6 @@ void smp_serve(void)
 static void call_interrupt(struct cpu_user_regs *regs)
 {
     (void)regs;
-    smp_stop_check();
     call_serve();
 }
 
@@ -164,7 +163,8 @@ static bool wait_stopped(const cpumap_t *others)
     return false;
 }
 
-void smp_stop_others(void)
+/* By NMI, which finds them also with interrupts off. A second one is for whoever missed the first. */
+void arch_cpus_stop(void)
 {
     cpumap_t others = cpus_online;
     uint32_t nobody = 0;
@@ -172,23 +172,18 @@ void smp_stop_others(void)
 
     arch_irq_disable();
     cpumap_clear(&others, arch_cpu_id());
-    if (cpumap_empty(&others)) {
-        return;
-    }
     if (!__atomic_compare_exchange_n(&stopper, &nobody, arch_cpu_id() + 1, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST)) {
         smp_stop_check(); /* another CPU is at it; or this one, when something failed on the way */
     }
-    apic_send_ipi_mask(&others, VECTOR_CALL);
-    if (wait_stopped(&others)) {
-        return;
-    }
-    cpumap_for_each(cpu, &others) {
-        if (!bit_set(&stopped, cpu)) {
-            apic_send_nmi(cpu);
+    for (unsigned int tries = 0; tries < 2 && !all_stopped(&others); tries++) {
+        cpumap_for_each(cpu, &others) {
+            if (!bit_set(&stopped, cpu)) {
+                apic_send_nmi(cpu);
+            }
         }
+        (void)wait_stopped(&others);
     }
-    (void)wait_stopped(&others);
 }
 
 void smp_init(void)

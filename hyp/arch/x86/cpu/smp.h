@@ -16,12 +16,7 @@ void smp_start_all(void);
  */
 void smp_serve(void);
 
-/*
- * For the end: the other CPUs stop where they are, by interrupt, then by NMI. Returns when they
- * have or will not.
- */
-void smp_stop_others(void);
-/* Called on every NMI, first of all: does not return if smp_stop_others() sent it. */
+/* Called on every NMI, first of all: does not return if arch_cpus_stop() sent it. */
 void smp_stop_check(void);
 
 #endif

@@ -28,6 +28,7 @@
 #include "platform/mca.h"
 #include "platform/mtrr.h"
 #include "platform/time.h"
+#include "platform/watchdog.h"
 
 #define STACKS_START    (IMAGE_START + 0x20000000UL) /* behind the image, far from its end */
 #define LOW_RAM_END     0xa0000UL
@@ -169,6 +170,7 @@ int arch_cpu_start(unsigned int cpu)
         return rc;
     }
     smp_unpark(cpu);
+    watchdog_expect_cpu(cpu);
     trampoline_write();
     starting = cpu;
     arrived = false;
@@ -191,6 +193,7 @@ int arch_cpu_start(unsigned int cpu)
     }
     time_join_cpu(cpu);
     mca_start_cpu(cpu);
+    watchdog_start_cpu(cpu);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "platform/irq.h"
 #include "platform/mca.h"
 #include "platform/time.h"
+#include "platform/watchdog.h"
 
 #define ON_THE_WAY_US 1000U /* how long a message may be under way after its source was redirected */
 
@@ -29,6 +30,7 @@ bool arch_cpu_drain(void)
 void arch_cpu_park(void)
 {
     mca_stop_cpu();
+    watchdog_stop_cpu();
     smp_leave();
     apic_fini_cpu();
     wbinvd();

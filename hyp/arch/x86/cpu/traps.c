@@ -9,6 +9,7 @@
 #include "cpu/msr.h"
 #include "cpu/smp.h"
 #include "entry.h"
+#include "platform/watchdog.h"
 #include "pv/bounce.h"
 #include "pv/guest_access.h"
 #include "pv/pv.h"
@@ -126,10 +127,12 @@ static void device_not_available(struct vcpu *v)
  * The chipset reports memory and bus errors by NMI, and says which in port 61h. Nothing here may take a lock: it interrupted
  * whatever there was. Domain 0 has the drivers that know more, and a watchdog may have asked for it.
  */
-static void nmi_handle(void)
+static void nmi_handle(const struct cpu_user_regs *regs)
 {
     smp_stop_check();
-    softirq_raise(SOFTIRQ_ARCH);
+    if (!watchdog_nmi(regs)) {
+        softirq_raise(SOFTIRQ_ARCH);
+    }
 }
 
 static void nmi_to_dom0(void)
@@ -206,7 +209,7 @@ void trap_handle(struct cpu_user_regs *regs)
     }
     switch (vector) {
     case TRAP_NMI:
-        nmi_handle();
+        nmi_handle(regs);
         return;
     case TRAP_MC:
     case TRAP_DF:

@@ -323,6 +323,11 @@ void apic_send_nmi(unsigned int cpu)
     icr_send(apic_id_of(cpu), ICR_NMI | ICR_ASSERT);
 }
 
+void apic_perf_nmi(bool on)
+{
+    reg_write(APIC_LVT_PERF, on ? LVT_NMI : LVT_MASKED);
+}
+
 void apic_send_init(uint32_t to)
 {
     icr_send(to, ICR_INIT | ICR_ASSERT);

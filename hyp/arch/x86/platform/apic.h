@@ -22,6 +22,7 @@ bool apic_device_pending(void);       /* has this CPU a device's interrupt to ta
 void apic_send_ipi(unsigned int cpu, uint8_t vector);
 void apic_send_ipi_mask(const cpumap_t *map, uint8_t vector); /* this CPU is left out */
 void apic_send_nmi(unsigned int cpu);
+void apic_perf_nmi(bool on); /* this CPU's performance counters interrupt it by NMI */
 void apic_send_init(uint32_t apic_id);
 void apic_send_startup(uint32_t apic_id, uint8_t page); /* starts at page << 12 in real mode */
 
