@@ -49,6 +49,8 @@ TEST(adjacent_ranges_become_one)
     assert_int_equal(rangeset_add(s, 30, 40), 0);
     assert_int_equal(rangeset_add(s, 20, 30), 0);
     assert_int_equal(nr_ranges(s), 1);
+    assert_int_equal(rangeset_count(s), 1);
+    assert_int_equal(rangeset_count(NULL), 0);
     assert_true(rangeset_contains(s, 10, 40));
     assert_false(rangeset_contains(s, 9, 40));
     assert_false(rangeset_contains(s, 10, 41));

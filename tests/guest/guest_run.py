@@ -8,6 +8,8 @@ import subprocess
 import threading
 import time
 
+from lib import artifacts
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 GUESTS = BUILD / "guests"
@@ -43,8 +45,8 @@ def fetch_xen():
                         .stdout.split()[-1])
 
 
-def command(hypervisor, image, args="", cpus=2, options="", qemu_options=()):
-    return ["qemu-system-x86_64", "-cpu", "qemu64", "-smp", str(cpus), "-m", "512",
+def command(hypervisor, image, args="", cpus=2, options="", qemu="installed", qemu_options=()):
+    return [artifacts.qemu(qemu), "-cpu", "qemu64", "-smp", str(cpus), "-m", "512",
             "-kernel", str(hypervisor), "-initrd", f"{image} {args}".strip(),
             "-append", f"{OPTIONS} {options}".strip(),
             "-serial", "stdio", "-display", "none", "-monitor", "none", "-no-reboot",

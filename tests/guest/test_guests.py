@@ -75,6 +75,7 @@ GUESTS = {
     # Xen guards messages less, loses a table that moves, leaves earlier mappings alone, and does not survive a device's removal.
     "msi": Guest("msi", excused=("message-", "moved-", "exposed-", "removed-"),
                  machine={"qemu_options": (*Q35, "-device", "edu", "-device", "e1000e")}),
+    "sriov": Guest("sriov", machine={"qemu": "10.0", "qemu_options": (*Q35, "-device", "igb")}),
     # Xen answers for a guest that does not within a millisecond.
     "storm": Guest("storm", excused=("unanswered-",), machine=STORM),
     # Compatibility numbers, profiling, HVM, the control plane and machine checks.

@@ -25,7 +25,7 @@
 #define REG_CAPS      0x34
 #define CAPS_MAX      48 /* as many as fit 192 bytes: a longer list is a loop */
 #define EXTENDED_MAX  480 /* as many as fit the extended registers */
-#define VENDOR_NOBODY 0xffff
+#define STATUS_NOBODY 0xffff
 
 /* the port pair; taken with interrupts off */
 static struct spinlock config_lock = SPINLOCK_INIT(RANK_IOAPIC);
@@ -170,10 +170,10 @@ void pci_cfg_write(struct pci_sbdf where, unsigned int reg, unsigned int bytes, 
 
 unsigned int pci_find_capability(struct pci_sbdf where, uint8_t id)
 {
-    unsigned int at;
+    unsigned int at, status = pci_cfg_read(where, REG_STATUS, 2);
 
-    if (pci_cfg_read(where, 0, 2) == VENDOR_NOBODY ||
-        !(pci_cfg_read(where, REG_STATUS, 2) & STATUS_CAPS)) {
+    /* Not by the vendor: a virtual function's reads as if nobody were there. */
+    if (status == STATUS_NOBODY || !(status & STATUS_CAPS)) {
         return 0;
     }
     at = pci_cfg_read(where, REG_CAPS, 1) & ~3U;
