@@ -13,6 +13,7 @@ static bool checks_off;
 
 struct held_locks {
     unsigned int n;
+    unsigned int first; /* to be compared with: an interrupt's handler begins anew */
     const struct spinlock *locks[MAX_HELD]; /* in the order they were taken */
 };
 
@@ -38,11 +39,33 @@ static void check_before_lock(const struct spinlock *l)
     if (l->rank == RANK_NONE) {
         return;
     }
-    for (unsigned int i = 0; i < held->n; i++) {
+    for (unsigned int i = held->first; i < held->n; i++) {
         unsigned int outer = held->locks[i]->rank;
 
         if (outer > l->rank || (outer == l->rank && !rank_may_repeat(outer))) {
             panic("lock of rank %u is wanted inside one of rank %u", l->rank, outer);
+        }
+    }
+}
+
+/*
+ * A lock that no interrupt takes is held with interrupts on: inside one that interrupts take, it could
+ * be waited for by a CPU whose holder waits, in an interrupt, for the outer one.
+ */
+static void check_interrupts(const struct spinlock *l)
+{
+    const struct held_locks *held = &this_cpu(held_locks);
+
+    if (__atomic_load_n(&checks_off, __ATOMIC_RELAXED)) {
+        return;
+    }
+    if (l->irqsafe && arch_irq_enabled()) {
+        panic("lock of rank %u, used by interrupts, is taken with interrupts on", l->rank);
+    }
+    for (unsigned int i = held->first; !l->irqsafe && i < held->n; i++) {
+        if (held->locks[i]->irqsafe && l->rank != RANK_NONE) {
+            panic("lock of rank %u, not for interrupts, is taken inside one of rank %u, which is", l->rank,
+                  held->locks[i]->rank);
         }
     }
 }
@@ -52,16 +75,13 @@ static void note_locked(struct spinlock *l, bool irqsave)
 {
     struct held_locks *held = &this_cpu(held_locks);
 
+    l->irqsafe |= irqsave;
+    check_interrupts(l);
+
     if (held->n < MAX_HELD) {
         held->locks[held->n] = l;
     }
     held->n++;
-    if (irqsave) {
-        l->irqsafe = true;
-    } else if (l->irqsafe && arch_irq_enabled() &&
-               !__atomic_load_n(&checks_off, __ATOMIC_RELAXED)) {
-        panic("lock of rank %u, used by interrupts, is taken with interrupts on", l->rank);
-    }
 }
 
 static void note_unlock(const struct spinlock *l)
@@ -82,6 +102,20 @@ static void note_unlock(const struct spinlock *l)
     }
 }
 
+unsigned int spin_interrupt_enter(void)
+{
+    struct held_locks *held = &this_cpu(held_locks);
+    unsigned int first = held->first;
+
+    held->first = held->n;
+    return first;
+}
+
+void spin_interrupt_leave(unsigned int first)
+{
+    this_cpu(held_locks).first = first;
+}
+
 void spin_assert_none_held(void)
 {
     const struct held_locks *held = &this_cpu(held_locks);
@@ -92,6 +126,16 @@ void spin_assert_none_held(void)
 }
 
 #else
+
+unsigned int spin_interrupt_enter(void)
+{
+    return 0;
+}
+
+void spin_interrupt_leave(unsigned int first)
+{
+    (void)first;
+}
 
 static void check_before_lock(const struct spinlock *l)
 {

@@ -51,6 +51,14 @@ void spin_checks_off(void);
  */
 void spin_assert_none_held(void);
 
+/*
+ * Around the handler of an interrupt. What the interrupted code holds, no interrupt ever takes (it was
+ * taken with interrupts on), nor anybody who holds what interrupts take: so the handler's locks need
+ * not rank above it.
+ */
+unsigned int spin_interrupt_enter(void);
+void spin_interrupt_leave(unsigned int first);
+
 #define assert_held(l) assert(spin_held(l))
 
 #endif

@@ -177,6 +177,42 @@ TEST(holding_a_lock_on_the_way_out_is_noticed)
 }
 
 /* Last: checks are off for good afterwards. */
+TEST(an_interrupt_is_not_bound_by_what_it_interrupted)
+{
+    struct spinlock outer = SPINLOCK_INIT(RANK_HEAP), inner = SPINLOCK_INIT(RANK_EVTCHN_FIFO);
+    unsigned int locks;
+    unsigned long flags;
+
+    spin_lock(&outer);
+    locks = spin_interrupt_enter();
+    arch_irq_disable();
+    flags = spin_lock_irqsave(&inner);
+    spin_unlock_irqrestore(&inner, flags);
+    arch_irq_enable();
+    spin_interrupt_leave(locks);
+    if (HOST_PANICS()) {
+        flags = spin_lock_irqsave(&inner);
+        host_panic_missing();
+    }
+    assert_non_null(strstr(host_panic_text(), "is wanted inside"));
+    spin_unlock(&outer);
+    arch_irq_enable();
+}
+
+TEST(inside_a_lock_of_interrupts_all_are)
+{
+    struct spinlock outer = SPINLOCK_INIT(RANK_EVTCHN_FIFO), inner = SPINLOCK_INIT(RANK_HEAP);
+    unsigned long flags = spin_lock_irqsave(&outer);
+
+    if (HOST_PANICS()) {
+        spin_lock(&inner);
+        host_panic_missing();
+    }
+    assert_non_null(strstr(host_panic_text(), "not for interrupts"));
+    spin_unlock(&inner);
+    spin_unlock_irqrestore(&outer, flags);
+}
+
 TEST(a_report_takes_it_by_force)
 {
     struct spinlock l = SPINLOCK_INIT(RANK_CONSOLE);
@@ -204,4 +240,5 @@ TEST_MAIN(T(only_one_holds_it_at_a_time), T(the_holder_knows_that_it_holds),
           T(ranks_must_rise), T(a_rank_repeats_only_where_an_order_is_stated),
           T(taking_it_twice_is_noticed), T(releasing_what_is_not_held_is_noticed),
           T(a_lock_that_interrupts_use_is_not_taken_with_interrupts_on),
-          T(holding_a_lock_on_the_way_out_is_noticed), T(a_report_takes_it_by_force))
+          T(holding_a_lock_on_the_way_out_is_noticed), T(an_interrupt_is_not_bound_by_what_it_interrupted), T(inside_a_lock_of_interrupts_all_are),
+          T(a_report_takes_it_by_force))

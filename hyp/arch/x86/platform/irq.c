@@ -378,14 +378,10 @@ static void vector_spurious(uint8_t vector)
     }
 }
 
-void irq_handle(struct cpu_user_regs *regs)
+static void handle(struct cpu_user_regs *regs)
 {
     uint8_t vector = regs->entry_vector;
 
-    perfc_incr(irqs);
-    if (regs_from_guest(regs)) {
-        perfc_vcpu_incr(current, guest_irqs);
-    }
     if (vector > VECTOR_DEV_LAST) {
         void (*fn)(struct cpu_user_regs *regs) = system_vectors[vector - VECTOR_DEV_LAST - 1];
 
@@ -405,6 +401,18 @@ void irq_handle(struct cpu_user_regs *regs)
     }
     TRACE(TRC_HW_IRQ_UNMAPPED_VECTOR, vector);
     vector_spurious(vector);
+}
+
+void irq_handle(struct cpu_user_regs *regs)
+{
+    unsigned int locks = spin_interrupt_enter();
+
+    perfc_incr(irqs);
+    if (regs_from_guest(regs)) {
+        perfc_vcpu_incr(current, guest_irqs);
+    }
+    handle(regs);
+    spin_interrupt_leave(locks);
 }
 
 void irq_vector_register(uint8_t vector, void (*fn)(struct cpu_user_regs *regs))
