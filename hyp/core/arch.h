@@ -20,6 +20,7 @@
 struct vcpu;
 struct domain;
 struct frame;
+struct xen_domctl_createdomain;
 struct xen_domctl_getdomaininfo;
 struct xen_sysctl_physinfo;
 struct vcpu_guest_context;
@@ -83,10 +84,22 @@ void vcpu_arch_sync(struct vcpu *v);
 void vcpu_arch_get_context(struct vcpu *v, struct vcpu_guest_context *to);
 
 /*
+ * The same the other way: its first context, or another with the same tables, and whether it is up. The domain is
+ * paused. -EINVAL: something in it that no guest may have; -EOPNOTSUPP: other tables; -ERESTART: again.
+ */
+int vcpu_arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c) MUST_CHECK;
+/* It goes down and has no context any more. The domain is paused. 0 or -ERESTART. */
+int vcpu_arch_reset(struct vcpu *v) MUST_CHECK;
+
+/*
  * VCPUOP_initialise with its argument as the guest gave it. -EFAULT it cannot be read; -EEXIST
  * v->initialised is set; -EINVAL and friends as Xen's arch_set_info_guest.
  */
 int vcpu_arch_initialise(struct vcpu *v, uint64_t context_gva) MUST_CHECK;
+
+/* What createdomain asks of the architecture: -EINVAL, -EOPNOTSUPP; and noting it, once there is the domain. */
+int domain_arch_check(const struct xen_domctl_createdomain *req) MUST_CHECK;
+void domain_arch_options(struct domain *d, const struct xen_domctl_createdomain *req);
 
 /* What getdomaininfo says of the architecture's own. */
 void domain_arch_info(const struct domain *d, struct xen_domctl_getdomaininfo *info);

@@ -243,6 +243,7 @@ static void reap(void *data)
         list_and_table_remove(d);
         log_debug("domain %u is gone", d->id);
         domain_free(d);
+        virq_send_global(VIRQ_DOM_EXC); /* tools that waited for the number to be free look again */
         d = next;
     }
 }

@@ -91,6 +91,7 @@ struct domain {
     bool is_shut_down, is_shutting_down; /* atomic; shutdown.c */
     uint32_t shutdown_code;         /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic, the first stays */
     bool is_pv, is_idle;
+    bool is_xenstore;               /* XEN_DOMCTL_CDF_xs_domain: privilege.h */
     bool has_run;                   /* the tools have let it go once */
     uint8_t kill_stage;             /* domain_kill's progress */
     bool is_listed;                 /* complete: can be found. Under the list's lock */
@@ -230,6 +231,9 @@ uint32_t domain_latch_shutdown_code(struct domain *d, uint32_t reason);
  * SHUTDOWN_crash. Does not stop the caller, which may hold any lock.
  */
 void domain_crash(struct domain *d, const char *fmt, ...) PRINTF(2, 3);
+
+/* Whether VMASST_TYPE_* of this set may be on in d: vm_assist.c. */
+bool vm_assist_ok(const struct domain *d, uint64_t types);
 
 /* The toolstack lets a domain go on that was shut down (suspend cancelled, or restored). */
 void domain_resume(struct domain *d);

@@ -88,7 +88,7 @@ long hypercall_domctl(uint64_t arg_gva, uint64_t a2, uint64_t a3, uint64_t a4, u
     if (rc) {
         return rc;
     }
-    rc = privilege_control(current, d);
+    rc = row && row->whom == THIS_OR_NEXT ? privilege_look(current, d) : privilege_control(current, d);
     if (!rc) {
         rc = row ? run(row, d, &op, arg_gva) : -ENOSYS;
     }

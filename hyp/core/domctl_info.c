@@ -56,6 +56,9 @@ void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     if (!d->is_pv) {
         info->flags |= XEN_DOMINF_hvm_guest;
     }
+    if (d->is_xenstore) {
+        info->flags |= XEN_DOMINF_xs_domain;
+    }
     info_vcpus(d, info);
     info->tot_pages = d->nr_pages;
     info->max_pages = d->max_pages;

@@ -128,6 +128,33 @@ long domctl_setvcpuaffinity(struct vcpu *caller, struct domain *d, struct xen_do
     return rc;
 }
 
+/* No context (NULL): as before its first one. */
+long domctl_setvcpucontext(struct vcpu *caller, struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_vcpucontext *req = &op->u.vcpucontext;
+    struct vcpu_guest_context *context = NULL;
+    struct vcpu *v = domain_vcpu(d, req->vcpu);
+    int rc = 0;
+
+    if (d == caller->domain || !v) {
+        return -EINVAL;
+    }
+    if (!guest_null(req->ctxt)) {
+        context = object_alloc(sizeof(*context));
+        if (!context) {
+            return -ENOMEM;
+        }
+        rc = guest_read(context, req->ctxt);
+    }
+    if (!rc) {
+        domain_pause(d);
+        rc = context ? vcpu_arch_set_context(v, context) : vcpu_arch_reset(v);
+        domain_unpause(d);
+    }
+    object_free(context);
+    return rc;
+}
+
 /*
  * The context is of the architecture's own shape. The vCPU that asks cannot be stopped to be looked
  * at.

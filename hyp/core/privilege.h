@@ -24,6 +24,12 @@ static inline int privilege_control(const struct vcpu *caller, const struct doma
     return caller->domain->is_privileged ? 0 : -EPERM;
 }
 
+/* Learning what state a domain is in: the control domain's tools, and the domain that keeps xenstore. */
+static inline int privilege_look(const struct vcpu *caller, const struct domain *target)
+{
+    return caller->domain->is_xenstore ? 0 : privilege_control(caller, target);
+}
+
 /* An operation on the machine as a whole: memory map, physical CPUs, power. */
 static inline int privilege_machine(const struct vcpu *caller)
 {

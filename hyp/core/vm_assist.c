@@ -13,6 +13,11 @@
      1UL << VMASST_TYPE_m2p_strict)
 #define OTHER_TYPES (1UL << VMASST_TYPE_runstate_update_flag)
 
+bool vm_assist_ok(const struct domain *d, uint64_t types)
+{
+    return !(types & ~(d->is_pv ? PV_TYPES : OTHER_TYPES));
+}
+
 /* public/xen.h, vm_assist. a1: VMASST_CMD_*; a2: VMASST_TYPE_*. */
 long hypercall_vm_assist(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
@@ -27,7 +32,7 @@ long hypercall_vm_assist(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uin
         return -EINVAL;
     }
     bit = 1UL << type;
-    if (!(bit & (d->is_pv ? PV_TYPES : OTHER_TYPES))) {
+    if (!vm_assist_ok(d, bit)) {
         return -EINVAL;
     }
     switch ((uint32_t)a1) {

@@ -14,6 +14,7 @@
 #include "core/softirq.h"
 #include "core/trace.h"
 #include "core/vcpu_op.h"
+#include <xen/domctl.h>
 #include <xen/sysctl.h>
 
 bool host_trace_routed;
@@ -262,6 +263,31 @@ void vcpu_arch_get_context(struct vcpu *v, struct vcpu_guest_context *to)
 {
     (void)v;
     to->flags = 0x1234;
+}
+
+int vcpu_arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    if (v->initialised && c->flags != 0x1234) {
+        return -EOPNOTSUPP;
+    }
+    v->initialised = true;
+    return 0;
+}
+
+int vcpu_arch_reset(struct vcpu *v)
+{
+    v->initialised = false;
+    return 0;
+}
+
+int domain_arch_check(const struct xen_domctl_createdomain *req)
+{
+    return req->arch.emulation_flags ? -EOPNOTSUPP : 0;
+}
+
+void domain_arch_options(struct domain *d, const struct xen_domctl_createdomain *req)
+{
+    (void)d, (void)req;
 }
 
 void domain_arch_info(const struct domain *d, struct xen_domctl_getdomaininfo *info)

@@ -135,6 +135,8 @@ struct domain_arch {
     bool auto_unmask;
     const struct cpu_policy *policy; /* CPUID: pv/policy.c */
     bool policy_is_own;             /* else shared with others */
+    bool msr_relaxed;               /* MSRs that it has not, but the CPU has, read as 0: pv/msr.c */
+    uint32_t tsc_mode, tsc_incarnation; /* as the tools set them: pv/domctl_time.c */
     struct e820_entry *e820;        /* memory map set by the toolstack */
     unsigned int nr_e820;
     bool relinquish_started;        /* domain_arch_relinquish */

@@ -130,9 +130,12 @@ static void xen_leaf(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpu
         r->b = XEN_CPUID_FIRST_LEAF;
         r->c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
         break;
-    case 3: /* the TSC is the machine's own; what a toolstack would have set is not there */
+    case 3: /* the TSC is the machine's own */
         if (subleaf == 0) {
             r->a = cpu_has(RDTSCP) ? TIME_HAS_RDTSCP : 0;
+            r->b = v->domain->arch.tsc_mode;
+            r->c = v->domain == dom0 ? 0 : (uint32_t)(tsc_hz / 1000);
+            r->d = v->domain->arch.tsc_incarnation;
         } else if (subleaf == 2) {
             r->a = (uint32_t)(tsc_hz / 1000);
         }

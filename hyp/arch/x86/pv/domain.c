@@ -130,6 +130,20 @@ static int vcpu_relinquish(struct vcpu *v)
     return rc;
 }
 
+/* Flags that say why it does not run mean nothing without a context. */
+int vcpu_arch_reset(struct vcpu *v)
+{
+    int rc;
+
+    v->initialised = false;
+    __atomic_fetch_or(&v->pause_flags, 1U << VCPU_DOWN, __ATOMIC_SEQ_CST);
+    rc = vcpu_relinquish(v);
+    if (!rc) {
+        __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_BLOCKED), __ATOMIC_SEQ_CST);
+    }
+    return rc;
+}
+
 /* One frame of the list: its pin, what is left of a validation, and the owner's own reference. 0 or -ERESTART. */
 static int frame_relinquish(struct frame *f)
 {

@@ -1,10 +1,12 @@
 /* What the tools ask and tell of a PV domain that is x86's own. Source: public/domctl.h. */
 #include "core/domctl.h"
 
+#include <lodge/errno.h>
 #include <lodge/string.h>
 #include "cpu/features.h"
 #include "cpu/insn.h"
 #include "pv/bounce.h"
+#include "pv/pv.h"
 
 /* PV: nothing is emulated. The width is what a guest with nested paging could have. */
 void domain_arch_info(const struct domain *d, struct xen_domctl_getdomaininfo *info)
@@ -57,7 +59,52 @@ void vcpu_arch_get_context(struct vcpu *v, struct vcpu_guest_context *to)
     to->gs_base_user = v->arch.gs_base_user;
 }
 
-/* 32-bit PV guests are none of ours. */
+int domain_arch_check(const struct xen_domctl_createdomain *req)
+{
+    if (req->arch.misc_flags & ~XEN_X86_MSR_RELAXED) {
+        return -EINVAL;
+    }
+    return req->arch.emulation_flags ? -EOPNOTSUPP : 0; /* PV guests have no devices of a PC */
+}
+
+void domain_arch_options(struct domain *d, const struct xen_domctl_createdomain *req)
+{
+    d->arch.msr_relaxed = req->arch.misc_flags & XEN_X86_MSR_RELAXED;
+}
+
+long domctl_sendtrigger(struct vcpu *caller, struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_sendtrigger *req = &op->u.sendtrigger;
+    struct vcpu *v = domain_vcpu(d, req->vcpu);
+
+    (void)caller;
+    if (!v) {
+        return -ESRCH;
+    }
+    switch (req->trigger) {
+    case XEN_DOMCTL_SENDTRIGGER_NMI:
+        vcpu_arch_send_nmi(v);
+        return 0;
+    case XEN_DOMCTL_SENDTRIGGER_POWER: /* PV guests have no such buttons */
+    case XEN_DOMCTL_SENDTRIGGER_SLEEP:
+        return -EINVAL;
+    default:
+        return -ENOSYS;
+    }
+}
+
+/* 32-bit PV guests are none of ours: as Xen answers where they are switched off (pv=no-32). */
+long domctl_set_address_size(struct vcpu *caller, struct domain *d, struct xen_domctl *op)
+{
+    uint32_t size = op->u.address_size.size;
+
+    (void)caller;
+    if (!d->is_pv || size == 32) {
+        return -EOPNOTSUPP;
+    }
+    return size == 64 ? 0 : -EINVAL;
+}
+
 long domctl_get_address_size(struct vcpu *caller, struct domain *d, struct xen_domctl *op)
 {
     (void)caller;

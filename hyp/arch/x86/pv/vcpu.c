@@ -255,7 +255,7 @@ static void context_apply(struct vcpu *v, const struct vcpu_guest_context *c)
     regs->cs |= 3;
     regs->ss |= 3;
     regs->entry_vector = regs->error_code = 0;
-    v->arch.kernel_mode = true;
+    v->arch.kernel_mode = c->flags & VGCF_IN_KERNEL;
     v->arch.cr0_guest = (v->arch.cr0_guest & ~CR0_TS) | (c->ctrlreg[0] & CR0_TS);
     pv_cr4_choose(v, c->ctrlreg[4]);
     memcpy(v->arch.traps, c->trap_ctxt, sizeof(c->trap_ctxt));
@@ -291,7 +291,7 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     uint64_t frames[GDT_RESERVED_PAGE];
     int rc;
 
-    if (!context_ok(c) || c->gdt_ents > GDT_RESERVED_PAGE * 512) {
+    if (!context_ok(c) || c->gdt_ents > GDT_RESERVED_PAGE * 512 || (!(c->flags & VGCF_IN_KERNEL) && !user)) {
         return -EINVAL;
     }
     memcpy(frames, c->gdt_frames, sizeof(frames));
@@ -306,6 +306,69 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         return rc;
     }
     context_apply(v, c);
+    return 0;
+}
+
+/* Page tables and descriptor tables stay: a context for a vCPU that has one must name the same. */
+static bool context_tables_same(const struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    uint64_t user = mfn_eq(v->arch.l4_user, MFN_INVALID) ? 0 : xen_pfn_to_cr3(v->arch.l4_user.n);
+    size_t gdt_bytes = DIV_ROUND_UP(c->gdt_ents, 512) * sizeof(c->gdt_frames[0]);
+
+    return c->ctrlreg[3] == xen_pfn_to_cr3(v->arch.l4_kernel.n) && c->ctrlreg[1] == user &&
+           (user || c->flags & VGCF_IN_KERNEL) && c->gdt_ents == v->arch.gdt_ents &&
+           !memcmp(c->gdt_frames, v->arch.gdt_frames, gdt_bytes) && c->ldt_ents == v->arch.ldt_ents &&
+           (!c->ldt_ents || c->ldt_base == v->arch.ldt_base);
+}
+
+/* Behind the control gate, with the domain paused. */
+static int context_first(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct domain *d = v->domain;
+    int rc = old_table_finish(v);
+
+    if (rc) {
+        return rc;
+    }
+    if (v->id == 0) {
+        d->vm_assist = c->vm_assist;
+    }
+    rc = pv_vcpu_set_context(v, c);
+    if (rc) {
+        return rc;
+    }
+    if (v->id == 0) { /* the table may have been pinned before it was known what the guest wants to see in it */
+        l4_m2p_show(v->arch.l4_kernel, true);
+        time_update_wallclock(d);
+    }
+    v->initialised = true;
+    return 0;
+}
+
+int vcpu_arch_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    int rc = 0;
+
+    if (v->id == 0 && !vm_assist_ok(v->domain, c->vm_assist)) {
+        return -EINVAL;
+    }
+    if (!v->initialised) {
+        rc = context_first(v, c);
+    } else if (!context_ok(c) || c->gdt_ents > GDT_RESERVED_PAGE * 512) {
+        rc = -EINVAL;
+    } else if (!context_tables_same(v, c)) {
+        rc = -EOPNOTSUPP;
+    } else {
+        context_apply(v, c);
+    }
+    if (rc) {
+        return rc;
+    }
+    if (c->flags & VGCF_online) {
+        __atomic_fetch_and(&v->pause_flags, ~(1U << VCPU_DOWN), __ATOMIC_SEQ_CST);
+    } else {
+        __atomic_fetch_or(&v->pause_flags, 1U << VCPU_DOWN, __ATOMIC_SEQ_CST);
+    }
     return 0;
 }
 
