@@ -53,6 +53,7 @@ GUESTS = {
     "grant2": Guest("grant2"),
     "trace": Guest("trace", machine={"cpus": 1}), # one CPU, one buffer
     "vcpu": Guest("vcpu"),
+    "domain": Guest("domain"),
     # Two vCPUs that have to share one CPU.
     "switch": Guest("switch", machine={"cpus": 1, "options": "dom0_max_vcpus=2"}),
     "version": Guest("version"),

@@ -102,6 +102,7 @@ struct vcpu_arch {
     struct trap_info *traps;        /* 256 */
 
     mfn_t l4_kernel, l4_user;       /* referenced and typed; MFN_INVALID = none */
+    bool fpu_given;                 /* by who set its context: before it has run, there is nothing else */
     struct frame *old_tables[2];    /* pv/type.h: tables to finish giving back; referenced */
     struct pt_write_form pt_write_form; /* the last one */
     uint64_t fs_base, gs_base_kernel, gs_base_user;

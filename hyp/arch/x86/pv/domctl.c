@@ -20,10 +20,13 @@ static uint64_t root_to_cr3(mfn_t root)
     return mfn_eq(root, MFN_INVALID) ? 0 : xen_pfn_to_cr3(root.n);
 }
 
-static uint32_t context_flags(const struct vcpu *v)
+static uint32_t context_flags(struct vcpu *v)
 {
-    uint32_t flags = VGCF_I387_VALID;
+    struct vcpu_runstate_info runstate;
+    uint32_t flags;
 
+    vcpu_runstate_get(v, &runstate);
+    flags = v->arch.fpu_given || runstate.time[RUNSTATE_running] ? VGCF_I387_VALID : 0;
     flags |= v->arch.kernel_mode ? VGCF_IN_KERNEL : 0;
     flags |= v->arch.callback_flags & CALLBACK_MASKS_FAILSAFE ? VGCF_failsafe_disables_events : 0;
     flags |= v->arch.callback_flags & CALLBACK_MASKS_SYSCALL ? VGCF_syscall_disables_events : 0;

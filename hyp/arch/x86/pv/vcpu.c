@@ -274,7 +274,8 @@ static void context_apply(struct vcpu *v, const struct vcpu_guest_context *c)
     v->arch.gs_base_user = c->gs_base_user;
     v->arch.ldt_base = c->ldt_base;
     v->arch.ldt_ents = c->ldt_ents;
-    if (c->flags & VGCF_I387_VALID) {
+    v->arch.fpu_given = c->flags & VGCF_I387_VALID;
+    if (v->arch.fpu_given) {
         memcpy(v->arch.fpu, &c->fpu_ctxt, sizeof(c->fpu_ctxt));
         fpu_area_sanitise(v->arch.fpu, v->arch.xcr0);
     }
