@@ -66,6 +66,7 @@ long domctl_createdomain(struct vcpu *caller, struct domain *none, struct xen_do
         .max_evtchn_port = req->max_evtchn_port,
         .max_grant_frames = grant_limit(req->max_grant_frames),
         .max_maptrack_frames = grant_limit(req->max_maptrack_frames),
+        .max_grant_version = grant_version,
     };
     struct domain *d;
     int rc;
@@ -75,8 +76,8 @@ long domctl_createdomain(struct vcpu *caller, struct domain *none, struct xen_do
     if (!rc) {
         rc = request_check(req);
     }
-    if (!rc && (grant_version < 1 || grant_version > GNTTAB_MAX_VERSION)) {
-        rc = -EINVAL;
+    if (!rc && grant_version == GNTTAB_VERSION_DEFAULT) {
+        rc = -EINVAL; /* the tools have to say */
     }
     if (!rc && req->cpupool_id) {
         rc = -ESRCH;
