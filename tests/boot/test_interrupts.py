@@ -80,4 +80,4 @@ def test_kernel_misses_nothing(dom0):
 
 
 def test_hypervisor_complains_of_nothing(dom0):
-    assert not re.findall(r"^\((?:lodge|XEN)\).*(?:irq|vector|PCI).*$", dom0.log, re.M)
+    assert not re.findall(r"^\((?:lodge|XEN)\).*\b(?:irq|vector|PCI)\b.*$", dom0.log, re.M)
