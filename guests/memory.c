@@ -295,6 +295,25 @@ static void check_translated_only(void)
     }
 }
 
+/* There is no other domain here whose table could be had: what is refused before that. */
+static void check_resources(void)
+{
+    static const domid_t whom[] = { 0, 77, DOMID_SELF, DOMID_IO, DOMID_XEN, DOMID_INVALID };
+    struct xen_mem_acquire_resource req;
+
+    for (unsigned int i = 0; i < sizeof(whom) / sizeof(whom[0]); i++) {
+        req = (struct xen_mem_acquire_resource){ .domid = whom[i], .type = XENMEM_resource_grant_table };
+        result(xen_memory_op(XENMEM_acquire_resource, &req), "resource-of-%x", whom[i]);
+        req.pad = 1;
+        result(xen_memory_op(XENMEM_acquire_resource, &req), "resource-of-%x-padded", whom[i]);
+        req.pad = 0;
+        req.frame = 1UL << 32;
+        result(xen_memory_op(XENMEM_acquire_resource, &req), "resource-of-%x-far", whom[i]);
+        req.frame = req.nr_frames = ~0U;
+        result(xen_memory_op(XENMEM_acquire_resource, &req), "resource-of-%x-too-much", whom[i]);
+    }
+}
+
 void guest_main(void)
 {
     check_queries();
@@ -303,4 +322,5 @@ void guest_main(void)
     check_reservation_arguments();
     check_exchange();
     check_translated_only();
+    check_resources();
 }

@@ -187,31 +187,6 @@ static long op_get_vnumainfo(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva
     return -EOPNOTSUPP;
 }
 
-/* Another domain's grant table and the like, mapped whole. Tools then take the older way. */
-static long op_acquire_resource(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva)
-{
-    struct xen_mem_acquire_resource req;
-    struct domain *d;
-    int rc;
-
-    (void)cmd;
-    if (guest_copy_from(&req, arg_gva, sizeof(req))) {
-        return -EFAULT;
-    }
-    if (req.pad || req.frame >> 32 || (req.frame + req.nr_frames) >> 32) {
-        return -EINVAL;
-    }
-    if (domid_resolve(caller, req.domid) == caller->domain->id) {
-        return -EPERM;
-    }
-    rc = domain_get_target(caller, req.domid, &d);
-    if (rc) {
-        return rc;
-    }
-    domain_put(d);
-    return -EOPNOTSUPP;
-}
-
 static const memory_op_fn memory_ops[] = {
 #define MEMOP(number, handler) [number] = handler,
 #include "ops/memory_op.def"

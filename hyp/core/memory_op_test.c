@@ -422,26 +422,6 @@ TEST(pv_guests_have_no_map_and_no_nodes)
     assert_int_equal(op(XENMEM_get_vnumainfo, NULL), -EFAULT);
 }
 
-TEST(resources_of_other_domains_are_not_there)
-{
-    struct xen_mem_acquire_resource *req = host_guest_alloc(sizeof(*req));
-
-    assert_int_equal(op(XENMEM_acquire_resource, NULL), -EFAULT);
-    req->domid = DOMID_SELF;
-    assert_int_equal(op(XENMEM_acquire_resource, req), -EPERM);
-    req->domid = 0;
-    assert_int_equal(op(XENMEM_acquire_resource, req), -EPERM);
-    host_set_current(d0->vcpus[0]);
-    req->domid = 1;
-    assert_int_equal(op(XENMEM_acquire_resource, req), -EOPNOTSUPP);
-    req->frame = ~0U;
-    req->nr_frames = 1;
-    assert_int_equal(op(XENMEM_acquire_resource, req), -EINVAL);
-    req->frame = 0;
-    req->pad = 1;
-    assert_int_equal(op(XENMEM_acquire_resource, req), -EINVAL);
-}
-
 TEST(operations_that_never_stop_do_not_go_on)
 {
     domid_t *id = host_guest_alloc(sizeof(*id));
@@ -469,5 +449,5 @@ TEST_RUN(start, NULL, F(populating_gives_named_and_cleared_frames),
          F(an_exchange_stops_between_chunks_and_goes_on),
          F(reservations_are_told_to_those_who_may_know),
          F(the_machines_memory_is_told_to_the_privileged_only),
-         F(pv_guests_have_no_map_and_no_nodes), F(resources_of_other_domains_are_not_there),
+         F(pv_guests_have_no_map_and_no_nodes),
          F(operations_that_never_stop_do_not_go_on))

@@ -18,6 +18,7 @@ long memory_increase_reservation(struct vcpu *caller, uint64_t cmd, uint64_t arg
 long memory_decrease_reservation(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
 long memory_populate_physmap(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
 long memory_exchange(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
+long memory_acquire_resource(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
 
 /* The largest extent that the caller may ask for. */
 unsigned int memory_max_order(const struct vcpu *caller);
