@@ -283,8 +283,11 @@ static unsigned int build(unsigned int stage)
         guest_need(domctl(XEN_DOMCTL_max_mem, domid));
         data.port = port_for(domid);
     }
-    if (stage > 2 && populate(domid) != CHILD_PAGES) {
-        guest_fail("populate: not all of %u pages", CHILD_PAGES);
+    if (stage > 2) {
+        guest_need(reservation(XENMEM_claim_pages, domid, CHILD_PAGES, NULL));
+        if (populate(domid) != CHILD_PAGES) {
+            guest_fail("populate: not all of %u pages", CHILD_PAGES);
+        }
     }
     if (stage > 3) {
         write_page(domid, CODE, child_code, child_code_end - child_code);
@@ -361,6 +364,12 @@ static void check_one_life(unsigned int exceptions)
     check(window_map(2, op.u.getdomaininfo.shared_info_frame, domid), 0, "map-shared-info");
     window_unmap(2);
     result(reservation(XENMEM_populate_physmap, domid, 1, frames), "populate-beyond-the-limit");
+    result(reservation(XENMEM_claim_pages, domid, CHILD_PAGES, NULL), "claim-what-it-has");
+    result(reservation(XENMEM_claim_pages, domid, CHILD_PAGES + 1, NULL), "claim-beyond-the-limit");
+    result(reservation(XENMEM_claim_pages, 12345, 1, NULL), "claim-for-nobody");
+    result(reservation(XENMEM_claim_pages, DOMID_SELF, 1, NULL), "claim-domid-self");
+    result(reservation(XENMEM_claim_pages, domid, 1, frames), "claim-with-a-list");
+    check(reservation(XENMEM_claim_pages, domid, 0, NULL), 0, "claim-nothing");
     result(window_map(2, frames[L4], domid), "map-a-page-table-writable");
     result(window_map(2, frames[DATA], DOMID_SELF), "map-as-our-own");
     result(window_map(2, frames[DATA], 12345), "map-of-nobody");

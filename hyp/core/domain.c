@@ -361,6 +361,9 @@ static int kill_start(struct domain *d)
     spin_lock(&d->lock);
     d->is_dying = true;
     spin_unlock(&d->lock);
+    if (domain_claim(d, 0)) { /* from now on it makes none */
+        return -EINVAL;
+    }
     domain_pause(d); /* for good */
     domain_watchdogs_fini(d);
     domain_for_each_vcpu(d, v, i) {

@@ -117,6 +117,7 @@ struct domain {
     uint32_t page_list_tail;
     uint64_t nr_pages;              /* in page_list */
     uint64_t max_pages;
+    uint64_t nr_claimed;            /* frames kept for it in the heap; read without the lock too */
     uint64_t nr_extra_pages;        /* FRAME_EXTRA: keep a reference on the domain */
 
     /* Events: evtchn.c */

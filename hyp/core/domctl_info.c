@@ -62,6 +62,7 @@ void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info_vcpus(d, info);
     info->tot_pages = d->nr_pages;
     info->max_pages = d->max_pages;
+    info->outstanding_pages = d->nr_claimed;
     info->shared_info_frame = arch_frame_of(d->shared).n;
     memcpy(info->handle, d->handle, sizeof(info->handle));
     domain_arch_info(d, info);

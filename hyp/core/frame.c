@@ -148,6 +148,51 @@ static void frame_publish(struct frame *f, struct domain *d, uint64_t flags)
     __atomic_store_n(&f->count, flags | FRAME_ALLOCATED | 1, __ATOMIC_RELEASE);
 }
 
+/* page_lock held. */
+static void claim_set(struct domain *d, uint64_t n)
+{
+    __atomic_store_n(&d->nr_claimed, n, __ATOMIC_RELAXED);
+}
+
+static int claim_make(struct domain *d, uint64_t nr_pages)
+{
+    uint64_t n = nr_pages - d->nr_pages;
+
+    if (d->is_dying || d->nr_claimed || nr_pages <= d->nr_pages || nr_pages > d->max_pages) {
+        return -EINVAL;
+    }
+    if (!frames_claim(n)) {
+        return -ENOMEM;
+    }
+    claim_set(d, n);
+    return 0;
+}
+
+int domain_claim(struct domain *d, uint64_t nr_pages)
+{
+    int rc = 0;
+
+    spin_lock(&d->page_lock);
+    if (nr_pages) {
+        rc = claim_make(d, nr_pages);
+    } else {
+        frames_unclaim(d->nr_claimed);
+        claim_set(d, 0);
+    }
+    spin_unlock(&d->page_lock);
+    return rc;
+}
+
+/* What it had claimed it has now. page_lock held. */
+static void claim_use(struct domain *d, uint64_t n)
+{
+    n = MIN(n, d->nr_claimed);
+    if (n) {
+        frames_unclaim(n);
+        claim_set(d, d->nr_claimed - n);
+    }
+}
+
 int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order)
 {
     uint64_t n = 1ULL << order;
@@ -163,6 +208,7 @@ int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order)
             domain_get_ref(d);
         }
         d->nr_pages += n;
+        claim_use(d, n);
         for (uint64_t i = 0; i < n; i++) {
             page_list_append(d, &f[i]);
             frame_publish(&f[i], d, 0);
@@ -175,7 +221,7 @@ int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order)
 struct frame *domain_frames_alloc_flags(struct domain *d, unsigned int order,
                                         unsigned int address_bits, unsigned int flags)
 {
-    struct frame *f = frames_alloc(order, address_bits);
+    struct frame *f = frames_alloc_claimed(order, address_bits, __atomic_load_n(&d->nr_claimed, __ATOMIC_RELAXED));
 
     if (!f) {
         return NULL;

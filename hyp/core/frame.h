@@ -62,6 +62,14 @@ static inline mfn_t frame_mfn(const struct frame *f) { return MFN((uint64_t)(f -
 void frames_init_add(mfn_t start, mfn_t end);
 /* below 1 << address_bits; contents undefined, count 0; NULL */
 struct frame *frames_alloc(unsigned int order, unsigned int address_bits) MUST_CHECK;
+/*
+ * Memory spoken for: n free frames, wherever they are, of which only frames_alloc_claimed() may take, for whom it
+ * is that claimed them: `claim` is how many of the claimed are his. False: there are not as many.
+ */
+bool frames_claim(uint64_t n) MUST_CHECK;
+void frames_unclaim(uint64_t n);
+uint64_t frames_claimed_count(void);
+struct frame *frames_alloc_claimed(unsigned int order, unsigned int address_bits, uint64_t claim) MUST_CHECK;
 void frames_free(struct frame *f, unsigned int order); /* count must be 0 or FRAME_HEAP */
 uint64_t frames_free_count(void);
 uint64_t frames_total_count(void);                     /* ever given to the heap */
@@ -152,6 +160,11 @@ struct frame *domain_frames_rotate(struct domain *d) MUST_CHECK;
  * quota, -EINVAL dying.
  */
 int domain_frames_assign(struct domain *d, struct frame *f, unsigned int order) MUST_CHECK;
+/*
+ * d shall come to have nr_pages: what it lacks is kept for it until it has that, gives it up (0), or dies. -ENOMEM: there
+ * is not as much; -EINVAL: it claims already, has as much already, may not have it, or is dying.
+ */
+int domain_claim(struct domain *d, uint64_t nr_pages) MUST_CHECK;
 /*
  * A page of heap_alloc_pages(0) becomes shareable with d (shared_info, grant frames): FRAME_EXTRA,
  * owner d, contents as the caller left them, FRAME_ALLOCATED with the only reference.

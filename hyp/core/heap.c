@@ -21,6 +21,7 @@ static uint32_t zone_orders[ZONES];    /* bit n: lists[zone][n] is not empty */
 static uint64_t zones_in_use;          /* bit n: zone_orders[n] is not 0 */
 static uint64_t zone_free[ZONES];      /* frames */
 static uint64_t nr_free, nr_total;
+static uint64_t nr_claimed;            /* of nr_free */
 
 static unsigned int bits_of(uint64_t n)
 {
@@ -161,7 +162,18 @@ void frames_init_add(mfn_t start, mfn_t end)
     spin_unlock(&heap_lock);
 }
 
+/* Whether as much may be taken by somebody whose share of what is claimed is `claim`. heap_lock held. */
+static bool may_take(uint64_t n, uint64_t claim)
+{
+    return claim >= n || nr_claimed + n <= nr_free;
+}
+
 struct frame *frames_alloc(unsigned int order, unsigned int address_bits)
+{
+    return frames_alloc_claimed(order, address_bits, 0);
+}
+
+struct frame *frames_alloc_claimed(unsigned int order, unsigned int address_bits, uint64_t claim)
 {
     unsigned int max_zone = address_bits <= PAGE_SHIFT ? 0 : address_bits - PAGE_SHIFT;
     struct frame *f;
@@ -172,7 +184,7 @@ struct frame *frames_alloc(unsigned int order, unsigned int address_bits)
         return NULL;
     }
     spin_lock(&heap_lock);
-    ok = run_alloc(order, MIN(max_zone, ZONES - 1U), &first);
+    ok = may_take(1ULL << order, claim) && run_alloc(order, MIN(max_zone, ZONES - 1U), &first);
     spin_unlock(&heap_lock);
     if (!ok) {
         return NULL;
@@ -209,6 +221,32 @@ void frames_free(struct frame *f, unsigned int order)
 uint64_t frames_free_count(void)
 {
     return __atomic_load_n(&nr_free, __ATOMIC_RELAXED);
+}
+
+bool frames_claim(uint64_t n)
+{
+    bool ok;
+
+    spin_lock(&heap_lock);
+    ok = n <= nr_free && may_take(n, 0);
+    if (ok) {
+        nr_claimed += n;
+    }
+    spin_unlock(&heap_lock);
+    return ok;
+}
+
+void frames_unclaim(uint64_t n)
+{
+    spin_lock(&heap_lock);
+    assert(n <= nr_claimed);
+    nr_claimed -= n;
+    spin_unlock(&heap_lock);
+}
+
+uint64_t frames_claimed_count(void)
+{
+    return __atomic_load_n(&nr_claimed, __ATOMIC_RELAXED);
 }
 
 uint64_t frames_total_count(void)

@@ -391,7 +391,7 @@ TEST(the_machines_memory_is_told_to_the_privileged_only)
     assert_int_equal(op(XENMEM_machine_memory_map, any), -EPERM);
     assert_int_equal(op(XENMEM_machphys_mapping, m), 0);
     assert_int_equal(m->max_mfn, HOST_FRAMES - 1);
-    assert_int_equal(op(XENMEM_claim_pages, any), -ENOSYS);
+    assert_int_equal(op(XENMEM_set_pod_target, any), -ENOSYS);
 }
 
 TEST(pv_guests_have_no_map_and_no_nodes)
@@ -436,6 +436,58 @@ TEST(operations_that_never_stop_do_not_go_on)
     assert_int_equal(op(XENMEM_machphys_mapping | 64, m), -ENOSYS);
 }
 
+static long claim(domid_t id, uint64_t nr)
+{
+    struct xen_memory_reservation *req = request(NULL, nr, 0);
+
+    req->domid = id;
+    return op(XENMEM_claim_pages, req);
+}
+
+TEST(memory_that_is_claimed_is_kept_for_the_claimant)
+{
+    uint64_t free = frames_free_count(), *list = host_guest_alloc(8 * sizeof(*list));
+    struct xen_memory_reservation *req = request(list, 8, 0);
+    struct frame *f;
+
+    assert_int_equal(claim(1, 8), -EPERM);
+    assert_int_equal(claim(DOMID_SELF, 8), -EINVAL);
+    host_set_current(d0->vcpus[0]);
+    assert_int_equal(claim(77, 8), -EINVAL);
+    assert_int_equal(claim(1, 65), -EINVAL); /* more than it may have */
+    du->max_pages = free + 64;
+    assert_int_equal(claim(1, free + 1), -ENOMEM);
+    assert_int_equal(frames_claimed_count(), 0);
+    assert_int_equal(claim(1, free), 0);
+    assert_int_equal(claim(1, free), -EINVAL); /* it has a claim */
+    assert_int_equal(frames_claimed_count(), free);
+    assert_null(frames_alloc(0, FRAMES_ANY_ADDRESS));
+    req->domid = 1;
+    assert_int_equal(op(XENMEM_populate_physmap, req), 8);
+    assert_int_equal(frames_claimed_count(), free - 8);
+    assert_null(frames_alloc(0, FRAMES_ANY_ADDRESS));
+    assert_int_equal(claim(1, 0), 0);
+    assert_int_equal(frames_claimed_count(), 0);
+    assert_int_equal(claim(1, 8), -EINVAL); /* as much as it has */
+    f = frames_alloc(0, FRAMES_ANY_ADDRESS);
+    assert_non_null(f);
+    frames_free(f, 0);
+    req->extent_order = 1;
+    assert_int_equal(op(XENMEM_claim_pages, req), -EINVAL);
+    assert_int_equal(hypercall_memory_op(XENMEM_claim_pages, 16, 0, 0, 0), -EFAULT);
+}
+
+TEST(a_claim_ends_with_its_domain)
+{
+    struct domain *d = host_domain(9, 1);
+
+    host_set_current(d0->vcpus[0]);
+    assert_int_equal(claim(9, 20), 0);
+    assert_int_equal(frames_claimed_count(), 20);
+    host_domain_end(d);
+    assert_int_equal(frames_claimed_count(), 0);
+}
+
 #define F(name) cmocka_unit_test_setup(name, fresh)
 TEST_RUN(start, NULL, F(populating_gives_named_and_cleared_frames),
          F(a_quota_ends_the_request_and_the_count_is_the_answer),
@@ -450,4 +502,5 @@ TEST_RUN(start, NULL, F(populating_gives_named_and_cleared_frames),
          F(reservations_are_told_to_those_who_may_know),
          F(the_machines_memory_is_told_to_the_privileged_only),
          F(pv_guests_have_no_map_and_no_nodes),
+         F(memory_that_is_claimed_is_kept_for_the_claimant), F(a_claim_ends_with_its_domain),
          F(operations_that_never_stop_do_not_go_on))

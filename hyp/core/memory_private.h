@@ -17,6 +17,7 @@ typedef long (*memory_op_fn)(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva
 long memory_increase_reservation(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
 long memory_decrease_reservation(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
 long memory_populate_physmap(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
+long memory_claim_pages(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
 long memory_exchange(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
 long memory_acquire_resource(struct vcpu *caller, uint64_t cmd, uint64_t arg_gva);
 

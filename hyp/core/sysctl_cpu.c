@@ -39,6 +39,7 @@ long sysctl_physinfo(struct vcpu *caller, struct xen_sysctl *op)
     info->max_cpu_id = arch_nr_cpus() - 1;
     info->nr_nodes = 1;
     info->free_pages = frames_free_count();
+    info->outstanding_pages = frames_claimed_count();
     info->max_mfn = max_frame - 1;
     info->capabilities = XEN_SYSCTL_PHYSCAP_gnttab_v1;
     if (opt_gnttab_max_version >= 2) {

@@ -48,7 +48,7 @@ GUESTS = {
     "evtchn": Guest("evtchn"),
     "fifo": Guest("fifo"),
     "time": Guest("time"),
-    "memory": Guest("memory", absent=r"command-(1[6-9]|2[14-8])-unmapped"),
+    "memory": Guest("memory", absent=r"command-(1[6-9]|2[15-8])-unmapped"),
     "grant": Guest("grant"),
     "grant2": Guest("grant2"),
     "trace": Guest("trace", machine={"cpus": 1}), # one CPU, one buffer
