@@ -149,14 +149,11 @@ static void interdomain_sever(struct domain *d, evtchn_port_t port, struct evtch
     evtchn_port_release(d, port);
 }
 
-/*
- * Closing an interdomain port takes two domains' locks, the lower domid's first: when ours has to
- * be let go for that, the port is looked at again.
- */
+/* Takes two domains' locks, the lower domid's first, and ours was let go for that. -EAGAIN: the port has changed. */
 static int close_interdomain(struct domain *d, evtchn_port_t port, struct domain *remote)
 {
     struct evtchn *e = evtchn_of(d, port);
-    int rc = -EINVAL;
+    int rc = -EAGAIN;
 
     lock_both(d, remote);
     if (evtchn_binding(e) == EVTCHN_INTERDOMAIN && e->remote == remote) {
@@ -164,7 +161,7 @@ static int close_interdomain(struct domain *d, evtchn_port_t port, struct domain
         rc = 0;
     }
     unlock_both(d, remote);
-    return rc; /* it was closed by another vCPU meanwhile: as if it had been free from the first */
+    return rc;
 }
 
 /*
@@ -179,7 +176,8 @@ static void close_pirq(struct domain *d, evtchn_port_t port, uint32_t pirq)
     spin_unlock(&d->evtchn_lock);
 }
 
-int evtchn_close(struct domain *d, evtchn_port_t port)
+/* -EAGAIN: another vCPU or the far end changed it meanwhile. */
+static int close_port(struct domain *d, evtchn_port_t port)
 {
     struct evtchn *e = evtchn_of(d, port);
     struct domain *remote;
@@ -219,6 +217,16 @@ int evtchn_close(struct domain *d, evtchn_port_t port)
         break;
     }
     spin_unlock(&d->evtchn_lock);
+    return rc;
+}
+
+int evtchn_close(struct domain *d, evtchn_port_t port)
+{
+    int rc;
+
+    do {
+        rc = close_port(d, port); /* severed from the far end, it waits unbound, and is closed like that */
+    } while (rc == -EAGAIN);
     return rc;
 }
 
