@@ -227,7 +227,9 @@ static void pump(struct serial_port *p)
         }
         push(p);
         __atomic_store_n(&p->pushing, false, __ATOMIC_SEQ_CST);
-        more = !ring_empty(p) && (reg_read(p, REG_LSR) & LSR_EMPTY);
+        /* Bytes that came after the ring was seen empty have no interrupt to wait for. */
+        more = !ring_empty(p) && ((reg_read(p, REG_LSR) & LSR_EMPTY) ||
+                                  (p->background && !(p->ier & IER_TX)));
         if (!more) {
             return;
         }
