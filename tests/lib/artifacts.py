@@ -88,6 +88,12 @@ def qemu(version="installed"):
     return path
 
 
+@functools.cache
+def tcg(path):
+    """QEMU's -accel for more than one CPU without KVM."""
+    return f"tcg,thread={_run('tests/tools/tcg-threads', path)}"
+
+
 def loaded_bytes(image):
     """How much of an ELF file a boot loader copies to memory."""
     total = 0

@@ -84,7 +84,7 @@ class Machine:
         if icount:
             self.command += ["-accel", "tcg", "-icount", "shift=0,sleep=off"]
         else:
-            self.command += ["-accel", "tcg,thread=multi" if cpus > 1 else "tcg"]
+            self.command += ["-accel", artifacts.tcg(self.command[0]) if cpus > 1 else "tcg"]
         if not reboot:
             self.command += ["-no-reboot"]
         for number, (kind, image) in enumerate(disks):
