@@ -54,6 +54,10 @@ GUESTS = {
     "trace": Guest("trace", machine={"cpus": 1}), # one CPU, one buffer
     "vcpu": Guest("vcpu"),
     "domain": Guest("domain"),
+    "vcpu-pinned": Guest("vcpu", machine={"options": "dom0_vcpus_pin"}),
+    # Xen's clock steps back by a little where a vCPU goes from CPU to CPU.
+    "updown": Guest("updown", excused=("clock-goes-on",)),
+    "updown-one-cpu": Guest("updown", machine={"cpus": 1, "options": "dom0_max_vcpus=2"}),
     # Two vCPUs that have to share one CPU.
     "switch": Guest("switch", machine={"cpus": 1, "options": "dom0_max_vcpus=2"}),
     "version": Guest("version"),
@@ -66,6 +70,7 @@ GUESTS = {
     # Microcode, quirks, adding and parking CPUs, MSRs from afar, symbols.
     "platform": Guest("platform", absent="ones-(35|39|58|59|60|61|63)"),
     "pcpu": Guest("pcpu"),
+    "pcpu-pinned": Guest("pcpu", machine={"options": "dom0_vcpus_pin"}),
     "pcpu-threads": Guest("pcpu", machine={"cpus": "2,threads=2",
                                            "qemu_options": ("-cpu", "Nehalem")}),
     "pci": Guest("pci", machine={"qemu_options": ("-device", "edu")}),
